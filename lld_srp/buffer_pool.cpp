@@ -1,0 +1,188 @@
+#include "lld_srp/buffer_pool.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <new>
+
+#include "lld_srp/limits.h"
+
+namespace srp {
+
+namespace {
+
+// Pieces are 2^order pages.
+unsigned order_of(std::size_t bytes) noexcept {
+  const std::size_t pages = (bytes + page_bytes - 1) / page_bytes;
+  return pages <= 1 ? 0 : static_cast<unsigned>(std::bit_width(pages - 1));
+}
+
+}  // namespace
+
+// One registration, divided into buddies. The books are kept outside of the memory they are about.
+class BufferPool::Extent {
+ public:
+  Extent(ibv_pd& pd, std::size_t bytes, int access)
+      : memory_(pd, bytes, access), pages_(bytes / page_bytes), top_(order_of(bytes)) {
+    free_[top_].push_front(pages_[0]);
+    pages_[0].order = static_cast<std::uint8_t>(top_);
+    pages_[0].is_free = true;
+  }
+  ~Extent() {
+    for (auto& list : free_) list.clear();
+  }
+  Extent(const Extent&) = delete;
+  Extent& operator=(const Extent&) = delete;
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return memory_.size(); }
+
+  [[nodiscard]] bool owns(const std::uint8_t* data) const noexcept {
+    return data >= memory_.data() && data < memory_.data() + memory_.size();
+  }
+
+  Buffer take(unsigned order) noexcept {
+    unsigned found = order;
+    while (found <= top_ && free_[found].empty()) ++found;
+    if (found > top_) return {};
+    Page& page = free_[found].front();
+    free_[found].pop_front();
+    page.is_free = false;
+    while (found > order) {
+      --found;
+      put_free(buddy_of(page, found), found);
+    }
+    page.order = static_cast<std::uint8_t>(order);
+    return {memory_.data() + index_of(page) * page_bytes, page_bytes << order, memory_.lkey()};
+  }
+
+  void give_back(const Buffer& buffer) noexcept {
+    Page* page = &pages_[static_cast<std::size_t>(buffer.data - memory_.data()) / page_bytes];
+    unsigned order = page->order;
+    SRP_ASSERT(!page->is_free && buffer.bytes == page_bytes << order);
+    while (order < top_) {
+      Page& buddy = buddy_of(*page, order);
+      if (!buddy.is_free || buddy.order != order) break;
+      free_[order].erase(List::s_iterator_to(buddy));
+      buddy.is_free = false;
+      page = std::min(page, &buddy);
+      ++order;
+    }
+    put_free(*page, order);
+  }
+
+ private:
+  // The book entry of a page; it counts only for the first page of a piece.
+  struct Page : boost::intrusive::list_base_hook<> {
+    std::uint8_t order = 0;
+    bool is_free = false;
+  };
+  using List = boost::intrusive::list<Page, boost::intrusive::constant_time_size<false>>;
+
+  [[nodiscard]] std::size_t index_of(const Page& page) const noexcept {
+    return static_cast<std::size_t>(&page - pages_.data());
+  }
+  Page& buddy_of(const Page& page, unsigned order) noexcept {
+    return pages_[index_of(page) ^ (std::size_t{1} << order)];
+  }
+  void put_free(Page& page, unsigned order) noexcept {
+    page.order = static_cast<std::uint8_t>(order);
+    page.is_free = true;
+    free_[order].push_front(page);  // last in, first out: warm in the cache
+  }
+
+  verbs::RegisteredMemory memory_;
+  std::vector<Page> pages_;
+  unsigned top_;
+  std::array<List, 40> free_;
+};
+
+BufferPool::BufferPool(ibv_pd& pd, EventLoop& loop, int access, std::size_t extent_bytes,
+                       std::size_t bytes_max)
+    : pd_(pd),
+      loop_(loop),
+      access_(access),
+      extent_bytes_(extent_bytes),
+      bytes_max_(std::max(bytes_max, extent_bytes)),
+      serving_([](void* self) noexcept { static_cast<BufferPool*>(self)->serve_line(); }, this) {
+  SRP_ASSERT(std::has_single_bit(extent_bytes) && extent_bytes >= page_bytes);
+  extents_.reserve(bytes_max_ / extent_bytes);
+  extents_.push_back(std::make_unique<Extent>(pd, extent_bytes, access));
+}
+
+BufferPool::~BufferPool() {
+  SRP_ASSERT(bytes_in_use_ == 0);
+  line_.clear();
+}
+
+std::size_t BufferPool::bytes_registered() const noexcept {
+  return extents_.size() * extent_bytes_;
+}
+
+Buffer BufferPool::allocate(std::size_t bytes) noexcept {
+  if (!line_.empty()) return {};
+  return take(bytes);
+}
+
+Buffer BufferPool::take(std::size_t bytes) noexcept {
+  SRP_ASSERT(bytes <= extent_bytes_);
+  const unsigned order = order_of(bytes);
+  do {
+    for (auto& extent : extents_) {
+      const Buffer buffer = extent->take(order);
+      if (buffer.data != nullptr) {
+        bytes_in_use_ += buffer.bytes;
+        return buffer;
+      }
+    }
+  } while (grow());
+  return {};
+}
+
+bool BufferPool::grow() noexcept try {
+  if (bytes_registered() + extent_bytes_ > bytes_max_) return false;
+  extents_.push_back(std::make_unique<Extent>(pd_, extent_bytes_, access_));
+  growth_failed_ = false;
+  return true;
+} catch (const std::exception& error) {
+  if (!growth_failed_) {
+    log_error("data memory stays at %zu MiB of %zu: %s; commands wait for each other",
+              bytes_registered() >> 20, bytes_max_ >> 20, error.what());
+  }
+  growth_failed_ = true;
+  return false;
+}
+
+void BufferPool::release(const Buffer& buffer) noexcept {
+  if (buffer.data == nullptr) return;
+  for (auto& extent : extents_) {
+    if (!extent->owns(buffer.data)) continue;
+    extent->give_back(buffer);
+    bytes_in_use_ -= buffer.bytes;
+    if (!line_.empty()) loop_.defer(serving_);
+    return;
+  }
+  SRP_ASSERT(false && "a buffer of another pool");
+}
+
+void BufferPool::wait(Waiter& waiter, std::size_t bytes) noexcept {
+  waiter.bytes_ = bytes;
+  line_.push_back(waiter);
+}
+
+void BufferPool::leave(Waiter& waiter) noexcept {
+  if (!waiter.is_linked()) return;
+  waiter.unlink();
+  loop_.defer(serving_);  // those behind may need less
+}
+
+void BufferPool::serve_line() noexcept {
+  while (!line_.empty()) {
+    Waiter& first = line_.front();
+    const Buffer buffer = take(first.bytes_);
+    if (buffer.data == nullptr) return;
+    line_.pop_front();
+    first.ready_(first, buffer);
+  }
+}
+
+}  // namespace srp

@@ -1,0 +1,287 @@
+#include "lld_srp/channel.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lld_srp/limits.h"
+#include "plugin_api/log.h"
+
+namespace srp {
+
+namespace {
+
+constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+// The kernel reports attributes that verbs has no bits for (librdmacm masks them as well).
+constexpr int foreign_attribute_bits = 0x01e00000;
+
+}  // namespace
+
+DescriptorCursor::Range DescriptorCursor::next(std::uint32_t bytes_max) noexcept {
+  while (in_first_ == descriptors_.front().bytes) {  // also skips empty ones
+    descriptors_ = descriptors_.subspan(1);
+    in_first_ = 0;
+  }
+  const wire::MemoryDesc& first = descriptors_.front();
+  const std::uint32_t rest = first.bytes - in_first_;
+  const auto bytes =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>({rest, bytes_max, left_}));
+  const Range range{first.address + in_first_, first.key, bytes, offset_};
+  in_first_ += bytes;
+  offset_ += bytes;
+  left_ -= bytes;
+  return range;
+}
+
+Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id,
+                 const ChannelSizes& sizes, EventLoop& loop, Job& attention)
+    : device_(device),
+      connection_(connection),
+      loop_(loop),
+      attention_(attention),
+      sizes_(sizes),
+      credits_(sizes.credits),
+      request_stride_(round_up(sizes.request_bytes, 64)),
+      response_stride_(round_up(sizes.response_bytes, 64)),
+      receives_wanted_(sizes.credits + uncredited_receives),
+      receives_total_(receives_wanted_ + sizes.credits),
+      memory_(device.pd(),
+              round_up(receives_total_ * request_stride_ + 2 * sizes.credits * response_stride_,
+                       page_bytes),
+              IBV_ACCESS_LOCAL_WRITE) {
+  const std::uint32_t cqes_for_sends = device.limits().cqes_max > receives_total_
+                                           ? device.limits().cqes_max - receives_total_
+                                           : 1;
+  send_wrs_ = std::min({sizes.send_wrs, device.limits().send_wrs_max, cqes_for_sends});
+  covers_.resize(send_wrs_);
+  create_queue_pair();
+  modify(id, IBV_QPS_INIT);
+
+  receives_.reserve(receives_total_);  // never grows: their addresses are work request ids
+  for (std::uint32_t i = 0; i < receives_total_; ++i) {
+    spare_.push_back(receives_.emplace_back(memory_.data() + i * request_stride_));
+  }
+  post_receives();
+  if (failed()) throw std::system_error(EIO, std::generic_category(), failure());
+  device_.attach();
+}
+
+Channel::~Channel() {
+  destroy_queue_pair();
+  device_.detach();
+}
+
+void Channel::create_queue_pair() {
+  const auto cqes = static_cast<int>(receives_total_ + send_wrs_);
+  cq_.reset(verbs::required(
+      ibv_create_cq(&device_.context(), cqes, this, &device_.completions(), 0), "ibv_create_cq"));
+  verbs::require(ibv_req_notify_cq(cq_.get(), 0), "ibv_req_notify_cq");
+
+  ibv_qp_init_attr init{};
+  init.qp_context = this;
+  init.send_cq = init.recv_cq = cq_.get();
+  init.qp_type = IBV_QPT_RC;
+  init.cap.max_send_wr = send_wrs_;
+  init.cap.max_recv_wr = receives_wanted_;
+  init.cap.max_send_sge = init.cap.max_recv_sge = 1;
+  init.cap.max_inline_data = inline_bytes_wanted;
+  ibv_qp* qp = ibv_create_qp(&device_.pd(), &init);
+  if (qp == nullptr) {  // some devices refuse inline data instead of offering less
+    init.cap.max_inline_data = 0;
+    qp = ibv_create_qp(&device_.pd(), &init);
+  }
+  qp_.reset(verbs::required(qp, "ibv_create_qp"));
+  qp_num_ = qp->qp_num;
+  inline_bytes_ = init.cap.max_inline_data;
+}
+
+void Channel::modify(rdma_cm_id& id, ibv_qp_state state) {
+  ibv_qp_attr attr{};
+  int mask = 0;
+  attr.qp_state = state;
+  verbs::require(rdma_init_qp_attr(&id, &attr, &mask), "rdma_init_qp_attr");
+  mask &= ~foreign_attribute_bits;
+  if ((mask & IBV_QP_MIN_RNR_TIMER) != 0) attr.min_rnr_timer = min_rnr_timer;
+  if ((mask & IBV_QP_MAX_QP_RD_ATOMIC) != 0) attr.max_rd_atomic = sizes_.read_depth;
+  if ((mask & IBV_QP_MAX_DEST_RD_ATOMIC) != 0) attr.max_dest_rd_atomic = 0;  // it never READs us
+  verbs::require(ibv_modify_qp(qp_.get(), &attr, mask), "ibv_modify_qp");
+}
+
+void Channel::connect(rdma_cm_id& id) {
+  modify(id, IBV_QPS_RTR);
+  modify(id, IBV_QPS_RTS);
+}
+
+void Channel::fail(const char* why) noexcept {
+  if (failed()) return;
+  failure_ = why;
+  if (qp_) {
+    ibv_qp_attr attr{};
+    attr.qp_state = IBV_QPS_ERR;
+    // Fails where the device is gone; destroy_queue_pair() ends all work in either case.
+    (void)ibv_modify_qp(qp_.get(), &attr, IBV_QP_STATE);
+  }
+  loop_.defer(attention_);
+}
+
+void Channel::destroy_queue_pair() noexcept {
+  fetches_.clear();
+  replies_.clear();
+  qp_.reset();
+  if (!cq_) return;
+  if (events_unacked_ != 0) ibv_ack_cq_events(cq_.get(), events_unacked_);
+  events_unacked_ = 0;
+  cq_.reset();
+}
+
+void Channel::take(Receive& receive, std::uint32_t bytes) noexcept {
+  SRP_ASSERT(receives_posted_ > 0);
+  --receives_posted_;
+  receive.bytes = bytes;
+  post_receives();
+}
+
+void Channel::release(Receive& receive) noexcept {
+  spare_.push_front(receive);
+  post_receives();
+  if (failed()) loop_.defer(attention_);  // someone waits for the last command
+}
+
+void Channel::post_receives() noexcept {
+  while (!failed() && receives_posted_ < receives_wanted_ && !spare_.empty()) {
+    Receive& receive = spare_.front();
+    ibv_sge sge{reinterpret_cast<std::uint64_t>(receive.iu), sizes_.request_bytes, memory_.lkey()};
+    ibv_recv_wr wr{};
+    wr.wr_id = receive.id();
+    wr.sg_list = &sge;
+    wr.num_sge = 1;
+    ibv_recv_wr* bad = nullptr;
+    if (ibv_post_recv(qp_.get(), &wr, &bad) != 0) return fail("ibv_post_recv failed");
+    spare_.pop_front();
+    ++receives_posted_;
+  }
+}
+
+std::uint8_t* Channel::response_iu(std::uint32_t index) const noexcept {
+  SRP_ASSERT(index < 2 * sizes_.credits);
+  return memory_.data() + receives_total_ * request_stride_ + index * response_stride_;
+}
+
+void Channel::fetch(Fetch& fetch) noexcept {
+  fetches_.push_back(fetch);
+  pump();
+}
+
+void Channel::reply(Reply& reply) noexcept {
+  replies_.push_back(reply);
+  pump();
+}
+
+bool Channel::cancel(Fetch& fetch) noexcept {
+  fetch.unlink();
+  return fetch.outstanding == 0;
+}
+
+void Channel::pump() noexcept {
+  while (!failed() && !replies_.empty() && send_wrs_used_ < send_wrs_) {
+    if (!post_reply(replies_.front())) break;
+  }
+  while (!failed() && !fetches_.empty() && send_wrs_used_ < send_wrs_ &&
+         reads_posted_ < sizes_.read_depth) {
+    if (!post_read(fetches_.front())) break;
+  }
+}
+
+bool Channel::post_read(Fetch& fetch) noexcept {
+  const auto range = fetch.from.next(device_.limits().message_bytes_max);
+  ibv_sge sge{reinterpret_cast<std::uint64_t>(fetch.to + range.offset), range.bytes, fetch.lkey};
+  ibv_send_wr wr{};
+  wr.wr_id = fetch.id();
+  wr.sg_list = &sge;
+  wr.num_sge = 1;
+  wr.opcode = IBV_WR_RDMA_READ;
+  wr.send_flags = IBV_SEND_SIGNALED;
+  wr.wr.rdma.remote_addr = range.address;
+  wr.wr.rdma.rkey = range.key;
+  ++fetch.outstanding;
+  ++reads_posted_;
+  if (!post(wr, 1)) return false;
+  if (fetch.from.done()) fetch.unlink();
+  return true;
+}
+
+// Posts as much of reply as fits: all of it, or WRITEs of which the last one reports progress.
+bool Channel::post_reply(Reply& reply) noexcept {
+  ibv_send_wr wrs[chain_max];
+  ibv_sge sges[chain_max];
+  const unsigned room = std::min<unsigned>(chain_max, send_wrs_ - send_wrs_used_);
+  unsigned count = 0;
+  const auto add = [&](const std::uint8_t* data, std::uint32_t bytes, std::uint32_t lkey) {
+    sges[count] = {reinterpret_cast<std::uint64_t>(data), bytes, lkey};
+    ibv_send_wr& wr = wrs[count];
+    wr = {};
+    wr.wr_id = unsignaled_.id();
+    wr.sg_list = &sges[count];
+    wr.num_sge = 1;
+    if (count != 0) wrs[count - 1].next = &wr;
+    ++count;
+    return &wr;
+  };
+
+  while (count < room && !reply.to.done()) {
+    const auto range = reply.to.next(device_.limits().message_bytes_max);
+    ibv_send_wr* write = add(reply.from + range.offset, range.bytes, reply.lkey);
+    write->opcode = IBV_WR_RDMA_WRITE;
+    write->wr.rdma.remote_addr = range.address;
+    write->wr.rdma.rkey = range.key;
+  }
+  const bool whole = count < room;
+  if (whole) {
+    ibv_send_wr* send = add(reply.iu, reply.iu_bytes, memory_.lkey());
+    send->opcode = IBV_WR_SEND;
+    if (reply.iu_bytes <= inline_bytes_) send->send_flags = IBV_SEND_INLINE;
+    reply.unlink();
+  }
+  wrs[count - 1].send_flags |= IBV_SEND_SIGNALED;
+  wrs[count - 1].wr_id = whole ? reply.id() : progress_.id();
+  return post(wrs[0], count);
+}
+
+// Posts a chain whose last request alone is signaled.
+bool Channel::post(ibv_send_wr& first, unsigned count) noexcept {
+  send_wrs_used_ += count;
+  covers_[(covers_first_ + covers_count_++) % send_wrs_] = static_cast<std::uint16_t>(count);
+  ibv_send_wr* bad = nullptr;
+  if (ibv_post_send(qp_.get(), &first, &bad) == 0) return true;
+  fail("ibv_post_send failed");
+  return false;
+}
+
+int Channel::poll(std::span<ibv_wc> wcs) noexcept {
+  if (!cq_) return 0;
+  const int count = ibv_poll_cq(cq_.get(), static_cast<int>(wcs.size()), wcs.data());
+  if (count >= 0) return count;
+  fail("ibv_poll_cq failed");
+  return 0;
+}
+
+void Channel::rearm() noexcept {
+  if (cq_ && ibv_req_notify_cq(cq_.get(), 0) != 0) fail("ibv_req_notify_cq failed");
+}
+
+void Channel::on_sent() noexcept {
+  SRP_ASSERT(covers_count_ > 0);
+  send_wrs_used_ -= covers_[covers_first_];
+  covers_first_ = (covers_first_ + 1) % send_wrs_;
+  --covers_count_;
+}
+
+void Channel::on_read(Fetch& fetch) noexcept {
+  on_sent();
+  --reads_posted_;
+  --fetch.outstanding;
+}
+
+}  // namespace srp

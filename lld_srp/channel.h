@@ -1,0 +1,188 @@
+// One RDMA channel as verbs sees it: a queue pair with its completion queue, its receives, its send
+// queue. It posts, counts and refuses; what a completion means is decided by those who call it.
+//
+// Queues of work wait here when the send queue is full or enough RDMA READs are outstanding: READs in
+// one line, replies in another, so that a response never waits behind a READ that the device could
+// not start yet.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lld_srp/credit.h"
+#include "lld_srp/device.h"
+#include "lld_srp/verbs.h"
+#include "lld_srp/wire.h"
+#include "plugin_api/event_loop.h"
+
+namespace srp {
+
+class Connection;
+
+// Walks over ranges of the initiator's memory.
+class DescriptorCursor {
+ public:
+  DescriptorCursor() = default;
+  // The first `bytes` bytes that descriptors stand for; they sum up to no less.
+  DescriptorCursor(std::span<const wire::MemoryDesc> descriptors, std::uint64_t bytes) noexcept
+      : descriptors_(descriptors), left_(bytes) {}
+
+  struct Range {
+    std::uint64_t address;
+    std::uint32_t key;
+    std::uint32_t bytes;
+    std::uint64_t offset;  // of the range within the whole
+  };
+
+  [[nodiscard]] bool done() const noexcept { return left_ == 0; }
+  // The next range, no longer than bytes_max. Precondition: not done().
+  Range next(std::uint32_t bytes_max) noexcept;
+
+ private:
+  std::span<const wire::MemoryDesc> descriptors_;
+  std::uint64_t left_ = 0;     // bytes still to go
+  std::uint64_t offset_ = 0;   // bytes passed
+  std::uint32_t in_first_ = 0;  // bytes passed within the first descriptor
+};
+
+using QueueHook = boost::intrusive::list_base_hook<
+    boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+// An IU's buffer: posted, holding what arrived, or spare.
+struct Receive : verbs::Work, QueueHook {
+  explicit Receive(std::uint8_t* buffer) noexcept : Work(verbs::WorkKind::receive), iu(buffer) {}
+  std::uint8_t* iu;
+  std::uint32_t bytes = 0;  // received
+};
+
+// Data-out on its way in: one or more RDMA READs.
+struct Fetch : verbs::Work, QueueHook {
+  Fetch() noexcept : Work(verbs::WorkKind::fetch) {}
+  DescriptorCursor from;
+  std::uint8_t* to = nullptr;
+  std::uint32_t lkey = 0;
+  unsigned outstanding = 0;  // READs posted and not completed
+
+  [[nodiscard]] bool complete() const noexcept { return from.done() && outstanding == 0; }
+};
+
+// A response on its way out: RDMA WRITEs of data-in, if any, then the IU.
+struct Reply : verbs::Work, QueueHook {
+  using Work::Work;
+  DescriptorCursor to;
+  const std::uint8_t* from = nullptr;
+  std::uint32_t lkey = 0;
+  std::uint8_t* iu = nullptr;  // in the channel's memory
+  std::uint32_t iu_bytes = 0;
+};
+
+struct ChannelSizes {
+  std::uint32_t credits = 0;           // request limit
+  std::uint32_t request_bytes = 0;     // largest IU received
+  std::uint32_t response_bytes = 0;    // largest IU sent
+  std::uint32_t send_wrs = 0;          // wish; the device may have less
+  std::uint8_t read_depth = 1;         // RDMA READs outstanding, as agreed with the initiator
+};
+
+class Channel {
+ public:
+  // Builds everything and leaves the queue pair in INIT with all receives posted. attention is
+  // deferred when the channel fails. Throws std::system_error.
+  Channel(Device& device, Connection& connection, rdma_cm_id& id, const ChannelSizes& sizes,
+          EventLoop& loop, Job& attention);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // To RTR and RTS, with what the CM has agreed. Throws std::system_error.
+  void connect(rdma_cm_id& id);
+
+  [[nodiscard]] Device& device() const noexcept { return device_; }
+  [[nodiscard]] Connection& connection() const noexcept { return connection_; }
+  [[nodiscard]] CreditLedger& credits() noexcept { return credits_; }
+  [[nodiscard]] std::uint32_t qp_num() const noexcept { return qp_num_; }
+  [[nodiscard]] const ChannelSizes& sizes() const noexcept { return sizes_; }
+
+  // Stops the queue pair: nothing is posted any more, everything posted is flushed. Idempotent; the
+  // first reason stays. why: a literal, for the log.
+  void fail(const char* why) noexcept;
+  [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
+  [[nodiscard]] const char* failure() const noexcept { return failure_; }
+  // Destroys the queue pair and CQ, after which the device touches no memory of ours on its behalf.
+  // Not from within a completion of this channel. Idempotent.
+  void destroy_queue_pair() noexcept;
+  [[nodiscard]] bool queue_pair_destroyed() const noexcept { return !qp_; }
+
+  // ---- receiving ----
+  // A receive completed: it is the caller's until release().
+  void take(Receive& receive, std::uint32_t bytes) noexcept;
+  void release(Receive& receive) noexcept;
+
+  // ---- sending: the object is the channel's until its completion; failures end in fail() ----
+  void fetch(Fetch& fetch) noexcept;
+  void reply(Reply& reply) noexcept;
+  // Gives up what is not posted yet; true if nothing of it is outstanding.
+  [[nodiscard]] bool cancel(Fetch& fetch) noexcept;
+
+  // A response buffer for the command or task with this index, sizes().response_bytes long.
+  [[nodiscard]] std::uint8_t* response_iu(std::uint32_t index) const noexcept;
+
+  // ---- completions ----
+  // Up to wcs.size() completions; the number taken, 0 also on failure of the CQ (then fail()).
+  int poll(std::span<ibv_wc> wcs) noexcept;
+  void rearm() noexcept;
+  void count_event() noexcept { ++events_unacked_; }
+  // A signaled send-side work request succeeded.
+  void on_sent() noexcept;
+  void on_read(Fetch& fetch) noexcept;
+  // Posts what waits and fits; called at the end of a batch of completions.
+  void pump() noexcept;
+
+ private:
+  using Receives = boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>>;
+  using Fetches = boost::intrusive::list<Fetch, boost::intrusive::constant_time_size<false>>;
+  using Replies = boost::intrusive::list<Reply, boost::intrusive::constant_time_size<false>>;
+
+  // Queue pair transition with the CM's attributes.
+  void modify(rdma_cm_id& id, ibv_qp_state state);
+  void create_queue_pair();
+  void post_receives() noexcept;
+  bool post_read(Fetch& fetch) noexcept;
+  bool post_reply(Reply& reply) noexcept;
+  bool post(ibv_send_wr& first, unsigned count) noexcept;
+
+  Device& device_;
+  Connection& connection_;
+  EventLoop& loop_;
+  Job& attention_;
+  ChannelSizes sizes_;
+  CreditLedger credits_;
+  std::size_t request_stride_;
+  std::size_t response_stride_;
+  std::uint32_t receives_wanted_;
+  std::uint32_t receives_total_;
+  verbs::RegisteredMemory memory_;  // receives, then response IUs
+  std::vector<std::uint16_t> covers_;  // ring: places given back by each signaled request, in order
+  std::uint32_t covers_first_ = 0;
+  std::uint32_t covers_count_ = 0;
+  verbs::Cq cq_;
+  verbs::Qp qp_;
+  std::uint32_t qp_num_ = 0;
+  std::uint32_t inline_bytes_ = 0;
+  std::uint32_t send_wrs_ = 0;       // places in the send queue
+  std::uint32_t send_wrs_used_ = 0;
+  std::uint32_t reads_posted_ = 0;
+  std::uint32_t receives_posted_ = 0;
+  unsigned events_unacked_ = 0;
+  const char* failure_ = nullptr;
+  std::vector<Receive> receives_;
+  Receives spare_;
+  Fetches fetches_;
+  Replies replies_;
+  verbs::Work progress_{verbs::WorkKind::progress};
+  verbs::Work unsignaled_{verbs::WorkKind::unsignaled};
+};
+
+}  // namespace srp

@@ -1,0 +1,499 @@
+// From libconfig++'s tree to Settings. libconfig finds the syntax; what a value means, and whether
+// it may be that, is decided here. Runs once, before anything listens.
+#include "lld_srp/config.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <libconfig.h++>
+#include <memory>
+#include <numeric>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace srp {
+namespace {
+
+using libconfig::Setting;
+
+constexpr std::size_t file_bytes_max = 1 << 20;
+constexpr std::size_t shown_bytes_max = 100;  // of a value, in a message
+
+struct IntegerSetting {
+  SettingInfo info;
+  void (*assign)(Settings&, std::uint32_t);
+};
+
+template <auto Member>
+IntegerSetting integer(std::string_view name, std::string_view unit, std::uint32_t min,
+                       std::uint32_t max) {
+  return {{name, unit, min, max, Settings{}.*Member}, [](Settings& settings, std::uint32_t value) {
+            using Value = std::remove_reference_t<decltype(settings.*Member)>;
+            settings.*Member = static_cast<Value>(value);  // max is within the member's type
+          }};
+}
+
+const auto& integer_settings() {
+  using S = Settings;
+  static const std::array table{
+      integer<&S::rdma_cm_port>("rdma_cm_port", "port", 1, 65535),
+      integer<&S::srp_max_req_size>("srp_max_req_size", "bytes", 64, 65536),
+      integer<&S::srp_max_rsp_size>("srp_max_rsp_size", "bytes", 40, 1024),
+      integer<&S::srpt_sq_size>("srpt_sq_size", "work requests", 16, 65535),
+      integer<&S::credits>("credits", "requests", 2, 4096),
+      integer<&S::channels_max>("channels_max", "channels", 1, 64),
+      integer<&S::sessions_max>("sessions_max", "sessions", 1, 65536),
+      integer<&S::command_mib_max>("command_mib_max", "MiB", 1, 256),
+      integer<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576),
+      integer<&S::login_timeout_s>("login_timeout_s", "seconds", 1, 600),
+  };
+  return table;
+}
+
+constexpr std::string_view text_settings[] = {"portals",          "srpt_service_guid",
+                                              "targets",          "targets[].name",
+                                              "targets[].id_ext", "targets[].ioc_guid"};
+
+std::size_t edit_distance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (const char letter : from) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const std::size_t replaced = diagonal + (letter == to[i] ? 0 : 1);
+      diagonal = row[i + 1];
+      row[i + 1] = std::min({replaced, row[i] + 1, row[i + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// The known setting of this group ("" or "targets[].") most like name; empty where none is.
+std::string_view nearest_setting(std::string_view group, std::string_view name) {
+  std::string_view nearest;
+  std::size_t distance = name.size() / 2 + 3;  // beyond: another word altogether
+  for (const SettingInfo& known : known_settings()) {
+    if (!known.name.starts_with(group)) continue;
+    const std::string_view candidate = known.name.substr(group.size());
+    if (candidate.find('.') != candidate.npos) continue;  // of another group
+    const std::size_t here = edit_distance(name, candidate);
+    if (here < distance && here < candidate.size()) nearest = candidate, distance = here;
+  }
+  return nearest;
+}
+
+std::optional<std::uint64_t> parse_guid(std::string_view text) {
+  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
+  std::string digits{text};
+  if (text.size() == 19 && text[4] == ':' && text[9] == ':' && text[14] == ':') {
+    std::erase(digits, ':');
+  }
+  std::uint64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, value, 16);
+  if (digits.size() != 16 || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
+  return value;
+}
+
+template <class Value>
+std::optional<Value> parse_decimal(std::string_view text) {
+  Value value{};
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+struct ParsedPortal {
+  Portal portal;  // port 0: the text names none
+  const char* wrong = nullptr;
+};
+
+ParsedPortal parse_ipv6_address(const std::string& text) {
+  const auto percent = std::min(text.find('%'), text.size());
+  const std::string scope = text.substr(percent);
+  in6_addr address{};
+  if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &address) != 1) {
+    return {{}, "not a numeric IPv6 address"};
+  }
+  if (IN6_IS_ADDR_LINKLOCAL(&address) ? scope.size() < 2 : !scope.empty()) {
+    return {{}, "a link-local address, and only that, needs %interface"};
+  }
+  std::array<char, INET6_ADDRSTRLEN> canonical{};
+  inet_ntop(AF_INET6, &address, canonical.data(), canonical.size());
+  return {{canonical.data() + scope, 0}};
+}
+
+ParsedPortal parse_host(const std::string& host) {
+  if (host == "*") return {};
+  if (host.starts_with('[')) return parse_ipv6_address(host.substr(1, host.size() - 2));
+  in_addr address{};
+  if (inet_pton(AF_INET, host.c_str(), &address) != 1) return {{}, "not a numeric address"};
+  return {{host, 0}};
+}
+
+ParsedPortal parse_portal(const std::string& text) {
+  const bool bracketed = text.starts_with('[');
+  if (bracketed && text.find(']') == text.npos) return {{}, "no closing bracket"};
+  if (!bracketed && text.find(':') != text.rfind(':')) {
+    return {{}, "an IPv6 address without its brackets"};
+  }
+  const std::string host = text.substr(0, bracketed ? text.find(']') + 1 : text.find(':'));
+  const std::string rest = text.substr(host.size());
+  ParsedPortal parsed = parse_host(host);
+  if (parsed.wrong || rest.empty()) return parsed;
+  const auto port = parse_decimal<std::uint16_t>(std::string_view{rest}.substr(1));
+  if (!rest.starts_with(':') || port.value_or(0) == 0) return {{}, "its port is not 1 to 65535"};
+  parsed.portal.port = *port;
+  return parsed;
+}
+
+std::string quoted(std::string_view text) {
+  std::string shown = "\"";
+  for (const char letter : text.substr(0, shown_bytes_max)) {
+    shown += letter >= ' ' && letter <= '~' ? letter : '?';  // a log line stays one line
+  }
+  return shown + (text.size() > shown_bytes_max ? "...\"" : "\"");
+}
+
+std::string_view skip_blanks(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+}
+
+std::string_view from_line(std::string_view text, unsigned line) {
+  for (; line > 1; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text;
+}
+
+// A scalar as the file writes it; empty if that is not plain to see. libconfig 1.5 drops the high
+// bits of an integer that does not fit without a word, so its own value cannot be trusted alone.
+std::string_view written(std::string_view text, const Setting& setting) {
+  constexpr std::string_view before_a_name = " \t\r;,{}()[]/";
+  if (!setting.getName()) return {};
+  const std::string_view name = setting.getName();
+  const std::string_view rest = from_line(text, setting.getSourceLine());
+  const std::string_view line = rest.substr(0, rest.find('\n'));
+  for (auto at = line.find(name); at < line.size(); at = line.find(name, at + 1)) {
+    if (at > 0 && before_a_name.find(line[at - 1]) == before_a_name.npos) continue;
+    const std::string_view after = skip_blanks(rest.substr(at + name.size()));
+    if (!after.starts_with('=') && !after.starts_with(':')) continue;
+    const std::string_view value = skip_blanks(after.substr(1));
+    return value.substr(0, value.find_first_of(" \t\r\n;,}#/"));
+  }
+  return {};
+}
+
+std::string shown(std::string_view text, const Setting& setting) {
+  if (setting.getType() == Setting::TypeString) return quoted(setting.c_str());
+  if (setting.isGroup()) return "{...}";
+  if (setting.isList()) return "(...)";
+  if (setting.isArray()) return "[...]";
+  const std::string_view value = written(text, setting).substr(0, shown_bytes_max);
+  return value.empty() ? "..." : std::string{value};
+}
+
+unsigned line_of(const Setting& root, const char* name) {
+  return root.exists(name) ? root[name].getSourceLine() : 0;
+}
+
+constexpr const char* portal_remedy =
+    "write \"10.0.0.1\", \"[2001:db8::1]\", \"[fe80::1%eth0]\" or \"*\", then :port if need be";
+constexpr const char* name_remedy = "write name = \"...\", as in tgtadm --targetname";
+
+class Loader {
+ public:
+  Loader(const std::string& path, const std::string& text) : path_(path), text_(text) {}
+
+  ConfigResult load() {
+    libconfig::Config config;
+    refuse_unparsable();
+    if (mistakes_.empty()) parse(config);
+    if (mistakes_.empty()) read(config.getRoot());
+    if (!mistakes_.empty()) settings_ = {};
+    return {std::move(settings_), std::move(mistakes_), true};
+  }
+
+ private:
+  struct NamedPortal {
+    std::string label;  // portals[0] = "as written"
+    Portal portal;
+  };
+
+  struct NamedTarget {
+    std::string label;  // targets[0]
+    const Setting& group;
+    TargetSettings target;
+    bool port_id_right;  // what the file says of its two halves
+  };
+
+  void mistake(unsigned line, std::string what, std::string remedy) {
+    mistakes_.push_back({path_ + ":" + std::to_string(line), std::move(what), std::move(remedy)});
+  }
+
+  void wrong(const Setting& setting, const std::string& label, const std::string& why,
+             std::string remedy) {
+    mistake(setting.getSourceLine(), label + " = " + shown(text_, setting) + ": " + why,
+            std::move(remedy));
+  }
+
+  // What libconfig would cut short, or end the process over.
+  void refuse_unparsable() {
+    unsigned line = 0;
+    for (std::string_view rest = text_; !rest.empty(); rest = from_line(rest, 2)) {
+      ++line;
+      const std::string_view content = rest.substr(0, rest.find('\n'));
+      if (content.find('\0') != content.npos) {
+        mistake(line, "a zero byte in the line", "write the file as plain text");
+      }
+      if (skip_blanks(content).starts_with("@include")) {
+        mistake(line, "@include is not supported", "write all settings into this file");
+      }
+    }
+  }
+
+  void parse(libconfig::Config& config) try {
+    config.readString(text_ + "\n");  // libconfig refuses a comment that no newline ends
+  } catch (const libconfig::ParseException& e) {
+    mistake(static_cast<unsigned>(e.getLine()), e.getError(),
+            "look at this line and the one before for a missing quote, bracket or semicolon");
+  }
+
+  void read(const Setting& root) {
+    for (int i = 0; i < root.getLength(); ++i) read_top(root[i]);
+    check_memory(root);
+    check_portals(root);
+    check_targets();
+  }
+
+  void read_top(const Setting& setting) {
+    const std::string_view name = setting.getName();
+    for (const IntegerSetting& known : integer_settings()) {
+      if (known.info.name == name) return read_integer(setting, known);
+    }
+    if (name == "portals") {
+      read_portals(setting);
+    } else if (name == "targets") {
+      read_targets(setting);
+    } else if (name == "srpt_service_guid") {
+      read_guid(setting, "", settings_.srpt_service_guid);
+    } else {
+      refuse_unknown(setting, "", "");
+    }
+  }
+
+  void refuse_unknown(const Setting& setting, std::string_view group, const std::string& label) {
+    const std::string nearest{nearest_setting(group, setting.getName())};
+    wrong(setting, label + setting.getName(), "unknown setting",
+          nearest.empty() ? "remove it" : "write " + nearest + " if that is meant, or remove it");
+  }
+
+  void read_integer(const Setting& setting, const IntegerSetting& known) {
+    const SettingInfo& info = known.info;
+    const std::string name{info.name};
+    const std::string remedy = "write an integer from " + std::to_string(info.min) + " to " +
+                               std::to_string(info.max) + " (" + std::string{info.unit} +
+                               "); the default is " + std::to_string(info.default_value);
+    const bool is_int = setting.getType() == Setting::TypeInt;
+    if (!is_int && setting.getType() != Setting::TypeInt64) {
+      return wrong(setting, name, "not an integer", remedy);
+    }
+    const auto number = parse_decimal<long long>(written(text_, setting));
+    const long long kept = is_int ? static_cast<int>(setting) : static_cast<long long>(setting);
+    if (!number || static_cast<int>(*number) != static_cast<int>(kept)) {
+      return wrong(setting, name, "not a plain decimal integer", remedy);
+    }
+    if (*number < info.min || *number > info.max) {
+      return wrong(setting, name, "out of range", remedy);
+    }
+    known.assign(settings_, static_cast<std::uint32_t>(*number));
+  }
+
+  bool read_guid(const Setting& setting, const std::string& label,
+                 std::optional<std::uint64_t>& guid) {
+    const std::string name = label + setting.getName();
+    const std::string remedy = std::string{"write "} + setting.getName() +
+                               " = \"0002c90300a1b2c3\", in quotes and with your own digits";
+    if (setting.getType() == Setting::TypeString) guid = parse_guid(setting.c_str());
+    if (!guid) wrong(setting, name, "not a string of 16 hexadecimal digits", remedy);
+    return guid.has_value();
+  }
+
+  void read_portals(const Setting& setting) {
+    if (setting.getType() != Setting::TypeArray) {
+      return wrong(setting, "portals", "not an array",
+                   "write portals = [ \"10.0.0.1\", \"[2001:db8::1]:5000\" ]");
+    }
+    for (int i = 0; i < setting.getLength(); ++i) {
+      const Setting& element = setting[i];
+      const std::string label = "portals[" + std::to_string(i) + "] = " + shown(text_, element);
+      // The line of an element is that of whatever follows it, so the array's is named.
+      const ParsedPortal parsed = element.getType() == Setting::TypeString
+                                      ? parse_portal(element.c_str())
+                                      : ParsedPortal{{}, "not a string"};
+      if (!parsed.wrong) {
+        portals_.push_back({label, parsed.portal});
+      } else {
+        mistake(setting.getSourceLine(), label + ": " + parsed.wrong, portal_remedy);
+      }
+    }
+  }
+
+  void read_targets(const Setting& setting) {
+    if (setting.getType() != Setting::TypeList) {
+      return wrong(setting, "targets", "not a list of groups",
+                   "write targets = ( { name = \"...\"; }, { name = \"...\"; } )");
+    }
+    for (int i = 0; i < setting.getLength(); ++i) {
+      const std::string label = "targets[" + std::to_string(i) + "]";
+      if (setting[i].getType() == Setting::TypeGroup) {
+        read_target(setting[i], label);
+      } else {
+        mistake(setting.getSourceLine(), label + " = " + shown(text_, setting[i]) + ": not a group",
+                "write { name = \"...\"; }");
+      }
+    }
+  }
+
+  void read_target(const Setting& group, const std::string& label) {
+    NamedTarget named{label, group, {}, true};
+    for (int i = 0; i < group.getLength(); ++i) {
+      const Setting& setting = group[i];
+      const std::string_view name = setting.getName();
+      if (name == "name") {
+        read_name(setting, label + ".name", named.target.name);
+      } else if (name == "id_ext") {
+        named.port_id_right &= read_guid(setting, label + ".", named.target.id_ext);
+      } else if (name == "ioc_guid") {
+        named.port_id_right &= read_guid(setting, label + ".", named.target.ioc_guid);
+      } else {
+        refuse_unknown(setting, "targets[].", label + ".");
+      }
+    }
+    if (!group.exists("name")) {
+      mistake(group.getSourceLine(), label + ".name: missing", name_remedy);
+    }
+    targets_.push_back(std::move(named));
+  }
+
+  void read_name(const Setting& setting, const std::string& label, std::string& name) {
+    if (setting.getType() == Setting::TypeString) name = setting.c_str();
+    if (name.empty()) wrong(setting, label, "not a name in quotes", name_remedy);
+  }
+
+  void check_memory(const Setting& root) {
+    if (settings_.buffer_mib >= settings_.command_mib_max) return;
+    mistake(std::max(line_of(root, "buffer_mib"), line_of(root, "command_mib_max")),
+            "buffer_mib = " + std::to_string(settings_.buffer_mib) +
+                ": less than command_mib_max = " + std::to_string(settings_.command_mib_max),
+            "raise buffer_mib or lower command_mib_max (MiB): one command's data must fit");
+  }
+
+  // The RDMA connection manager gives an address and port to one listener; * is every address.
+  void check_portals(const Setting& root) {
+    for (NamedPortal& named : portals_) {
+      Portal& portal = named.portal;
+      if (portal.port == 0) portal.port = settings_.rdma_cm_port;
+      const auto covers = [&portal](const Portal& other) {
+        return other.port == portal.port &&
+               (other.address == portal.address || other.address.empty() || portal.address.empty());
+      };
+      if (std::ranges::any_of(settings_.portals, covers)) {
+        mistake(line_of(root, "portals"), named.label + ": an earlier portal covers this one",
+                "remove one of the two, or give it another port");
+      }
+      settings_.portals.push_back(portal);
+    }
+  }
+
+  void check_targets() {
+    for (auto later = targets_.begin(); later != targets_.end(); ++later) {
+      for (auto earlier = targets_.begin(); earlier != later; ++earlier) {
+        check_pair(*earlier, *later);
+      }
+      settings_.targets.push_back(later->target);
+    }
+  }
+
+  void check_pair(const NamedTarget& earlier, const NamedTarget& later) {
+    if (!later.target.name.empty() && earlier.target.name == later.target.name) {
+      const std::string why = "the name of " + earlier.label + " too";
+      wrong(later.group["name"], later.label + ".name", why, "give every target its own group");
+    }
+    if (later.port_id_right && later.target.id_ext && same_port_id(earlier, later)) {
+      const std::string why = "with its ioc_guid the port of " + earlier.label + " too";
+      wrong(later.group["id_ext"], later.label + ".id_ext", why, "give each its own id_ext");
+    }
+  }
+
+  // Two targets without an ioc_guid of their own get the same one, whichever that is.
+  bool same_port_id(const NamedTarget& a, const NamedTarget& b) const {
+    const auto ioc_guid = [this](const NamedTarget& named) {
+      return named.target.ioc_guid ? named.target.ioc_guid : settings_.srpt_service_guid;
+    };
+    return a.port_id_right && a.target.id_ext == b.target.id_ext && ioc_guid(a) == ioc_guid(b);
+  }
+
+  const std::string& path_;
+  const std::string& text_;
+  Settings settings_;
+  std::vector<ConfigMistake> mistakes_;
+  std::vector<NamedPortal> portals_;
+  std::vector<NamedTarget> targets_;
+};
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+// 0, or the errno of what failed.
+int read_file(const std::string& path, std::string& text) {
+  const std::unique_ptr<std::FILE, FileCloser> file{std::fopen(path.c_str(), "re")};
+  if (!file) return errno;
+  std::array<char, 4096> block;
+  while (const auto bytes = std::fread(block.data(), 1, block.size(), file.get())) {
+    text.append(block.data(), bytes);
+    if (text.size() > file_bytes_max) return EFBIG;
+  }
+  return std::ferror(file.get()) ? errno : 0;
+}
+
+}  // namespace
+
+std::span<const SettingInfo> known_settings() {
+  static const std::vector<SettingInfo> all = [] {
+    std::vector<SettingInfo> infos;
+    for (const IntegerSetting& known : integer_settings()) infos.push_back(known.info);
+    for (const std::string_view name : text_settings) infos.push_back({name, ""});
+    return infos;
+  }();
+  return all;
+}
+
+std::string config_path() {
+  const char* const path = std::getenv("TGT_SRP_CONF");
+  return path && *path ? path : "/etc/tgt/srp.conf";
+}
+
+ConfigResult load_config(const std::string& path, bool must_exist) {
+  std::string text;
+  const int error = read_file(path, text);
+  if (error == 0) return Loader{path, text}.load();
+  const bool missing = error == ENOENT;
+  if (missing && !must_exist) return {};
+  const std::string what = "cannot be read: " + std::generic_category().message(error);
+  return {{}, {{path, what, "make it a readable file, or correct TGT_SRP_CONF"}}, !missing};
+}
+
+std::optional<Portal> portal_from_text(std::string_view text) {
+  ParsedPortal parsed = parse_portal(std::string{text});
+  const bool right = parsed.wrong == nullptr && text.find('\0') == text.npos;
+  return right ? std::optional{std::move(parsed.portal)} : std::nullopt;
+}
+
+}  // namespace srp

@@ -1,0 +1,188 @@
+#include "lld_srp/connection.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lld_srp/address.h"
+#include "lld_srp/completion.h"
+#include "lld_srp/limits.h"
+
+namespace srp {
+
+namespace {
+
+std::string peer_text(rdma_cm_id& id) {
+  return with_port(to_string(id.route.addr.dst_storage), ntohs(rdma_get_dst_port(&id)));
+}
+
+std::string local_text(rdma_cm_id& id) { return to_string(id.route.addr.src_storage); }
+
+}  // namespace
+
+Connection::Connection(rdma_cm_id& id, Device& device, const ChannelSizes& sizes,
+                       unsigned login_timeout_s, EventLoop& loop, Job& reap)
+    : loop_(loop),
+      reap_(reap),
+      attention_([](void* self) noexcept { static_cast<Connection*>(self)->on_attention(); }, this),
+      poll_([](void* self) noexcept { poll(static_cast<Connection*>(self)->channel_); }, this),
+      peer_(peer_text(id)),
+      local_(local_text(id)),
+      channel_(device, *this, id, sizes, loop, attention_),
+      ticks_left_(login_timeout_s * ticks_per_second) {
+  id.context = this;
+}
+
+Connection::~Connection() {
+  idle_commands_.clear();
+  idle_tasks_.clear();
+}
+
+void Connection::accept(Session& session, const wire::LoginRsp& response) {
+  const std::uint32_t credits = channel_.sizes().credits;
+  for (std::uint32_t i = 0; i < credits; ++i) {
+    commands_.emplace_back(channel_, session, idle_commands_, i);
+    tasks_.emplace_back(channel_, session, idle_tasks_, credits + i);
+  }
+  session.attach(channel_);
+  session_ = &session;
+  channel_.connect(*id_);
+
+  rdma_conn_param param{};
+  param.private_data = &response;
+  param.private_data_len = sizeof response;
+  param.responder_resources = 0;  // the initiator never READs our memory
+  param.initiator_depth = channel_.sizes().read_depth;
+  param.flow_control = 1;
+  param.rnr_retry_count = 7;  // for the initiator's sends: forever
+  param.qp_num = channel_.qp_num();
+  verbs::require(rdma_accept(id_.get(), &param), "rdma_accept");
+}
+
+void Connection::refuse(const wire::LoginRej& rej) noexcept {
+  (void)rdma_reject(id_.get(), &rej, sizeof rej);
+  channel_.fail("the login failed");
+}
+
+void Connection::shut_down() noexcept {
+  channel_.fail("the driver stops");
+  on_attention();
+}
+
+void Connection::on_established() noexcept {
+  if (state_ == State::connecting) state_ = State::live;
+}
+
+void Connection::on_disconnected(const char* why) noexcept {
+  peer_gone_ = true;
+  channel_.fail(why);
+  loop_.defer(attention_);
+}
+
+void Connection::on_tick() noexcept {
+  if (state_ != State::connecting && state_ != State::detached) return;
+  if (ticks_left_ > 0 && --ticks_left_ > 0) return;
+  if (state_ == State::connecting) return channel_.fail("login was not completed in time");
+  peer_gone_ = true;
+  loop_.defer(attention_);
+}
+
+void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
+  channel_.take(receive, bytes);
+  if (channel_.failed()) return;
+  if (state_ == State::connecting) {
+    // The initiator is established; its message to that effect was overtaken or lost.
+    (void)rdma_notify(id_.get(), IBV_EVENT_COMM_EST);
+    state_ = State::live;
+  }
+  const auto opcode = classify({receive.iu, receive.bytes});
+  if (!opcode) {
+    log_error("%s: IU of %u bytes, opcode 0x%02x: not a request", peer_.c_str(), receive.bytes,
+              receive.bytes != 0 ? receive.iu[0] : 0);
+    return channel_.fail("protocol error: invalid IU");
+  }
+  switch (*opcode) {
+    case wire::Opcode::i_logout:
+      return channel_.fail("the initiator logged out");
+    case wire::Opcode::cmd:
+    case wire::Opcode::tsk_mgmt:
+      break;
+    default:  // a response to something: costs no credit, wants no answer
+      return channel_.release(receive);
+  }
+  if (!channel_.credits().spend()) {
+    return channel_.fail("protocol error: more requests than the request limit");
+  }
+  if (!parked_.empty() || !can_start(receive)) return parked_.push_back(receive);
+  start(receive);
+}
+
+bool Connection::can_start(const Receive& receive) const noexcept {
+  const bool command = receive.iu[0] == static_cast<std::uint8_t>(wire::Opcode::cmd);
+  return command ? !idle_commands_.empty() : !idle_tasks_.empty();
+}
+
+void Connection::start(Receive& receive) noexcept {
+  if (receive.iu[0] == static_cast<std::uint8_t>(wire::Opcode::cmd)) {
+    Command& command = idle_commands_.front();
+    idle_commands_.pop_front();
+    return command.start(receive);
+  }
+  Task& task = idle_tasks_.front();
+  idle_tasks_.pop_front();
+  const TaskRequest request = parse_task({receive.iu, receive.bytes});
+  channel_.release(receive);
+  task.start(request);
+}
+
+// Contexts are as many as credits, but one whose response is sent is busy until the completion of the
+// send, which the initiator's next request may overtake.
+void Connection::serve_parked() noexcept {
+  while (!channel_.failed() && !parked_.empty() && can_start(parked_.front())) {
+    Receive& receive = parked_.front();
+    parked_.pop_front();
+    start(receive);
+  }
+}
+
+void Connection::on_attention() noexcept {
+  if (!channel_.failed()) return;
+  if (state_ == State::connecting || state_ == State::live) close();
+  if (state_ == State::closing) leave_session();
+  if (state_ != State::detached || !peer_gone_) return;
+  id_.reset();
+  state_ = State::gone;
+  loop_.defer(reap_);
+}
+
+void Connection::close() noexcept {
+  log_notice("%s: channel closed: %s", peer_.c_str(), channel_.failure());
+  if (state_ == State::connecting || channel_.device().removed()) {
+    // Nothing to wait for: before it is established the CM would send no disconnect request, and
+    // destroying the id rejects; a device that is gone sends nothing.
+    peer_gone_ = true;
+  } else if (rdma_disconnect(id_.get()) != 0) {
+    peer_gone_ = true;
+  }
+  state_ = State::closing;
+  channel_.destroy_queue_pair();
+  parked_.clear();
+  for (Task& task : tasks_) task.drop();
+  for (Command& command : commands_) command.drop();
+}
+
+void Connection::leave_session() noexcept {
+  const bool home = std::all_of(commands_.begin(), commands_.end(), [](const Command& command) {
+    return command.state() == CommandState::idle;
+  });
+  if (!home) return;
+  idle_commands_.clear();
+  idle_tasks_.clear();
+  commands_.clear();
+  tasks_.clear();
+  if (session_) session_->detach(channel_);
+  session_ = nullptr;
+  state_ = State::detached;
+  ticks_left_ = disconnect_s_max * ticks_per_second;
+}
+
+}  // namespace srp

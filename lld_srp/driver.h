@@ -1,0 +1,41 @@
+// One life of the driver, from tgtd's init to its exit: everything there is, in order of dependence.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lld_srp/config.h"
+#include "lld_srp/listener.h"
+#include "lld_srp/target_port.h"
+#include "plugin_api/event_loop.h"
+
+namespace srp {
+
+class Driver {
+ public:
+  // Reads the configuration. A broken one leaves the listener out; a missing RDMA device does not.
+  Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  [[nodiscard]] const ConfigResult& config() const noexcept { return config_; }
+  [[nodiscard]] const std::string& config_file() const noexcept { return config_file_; }
+  [[nodiscard]] TargetPorts& ports() noexcept { return ports_; }
+  // Null where the configuration is broken.
+  [[nodiscard]] Listener* listener() noexcept { return listener_ ? &*listener_ : nullptr; }
+
+  // tgtd destroys the target when this returns: its sessions end now.
+  void remove_target(int tid) noexcept;
+
+ private:
+  void on_tick() noexcept;
+
+  std::string config_file_;
+  ConfigResult config_;
+  EventLoop loop_;
+  TargetPorts ports_;
+  std::optional<Listener> listener_;
+  Ticker ticker_;
+};
+
+}  // namespace srp

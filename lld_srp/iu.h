@@ -1,0 +1,106 @@
+// Information units: bytes to values, values to bytes. Pure functions over spans, bounded by what
+// arrived; the only place that reads what an initiator wrote.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "lld_srp/wire.h"
+
+namespace srp {
+
+using Iu = std::span<const std::uint8_t>;  // an IU as received: its length is the message's
+
+// One direction of a command's data, as the initiator offers it.
+struct DataBuffer {
+  std::uint64_t bytes = 0;                      // expected transfer length
+  std::span<const wire::MemoryDesc> descriptors;  // in the IU; their sum is at least `bytes`
+};
+
+// SRP_CMD. Views point into the IU and live as long as it.
+struct CmdRequest {
+  wire::Tag tag;
+  wire::Lun lun;
+  std::uint8_t task_attribute;
+  std::span<const std::uint8_t> cdb;  // 16 bytes, and the additional ones
+  DataBuffer out;                     // initiator to target
+  DataBuffer in;                      // target to initiator
+};
+
+// SRP_TSK_MGMT.
+struct TaskRequest {
+  wire::Tag tag;
+  wire::Lun lun;
+  wire::TaskFunction function;
+  wire::Tag task_tag;
+};
+
+// Additional sense codes of ILLEGAL REQUEST for an SRP_CMD that cannot be served (SPC: INVALID
+// INFORMATION UNIT). Linux ignores SRP's own response codes for commands, so sense says it.
+enum class CmdFault : std::uint16_t {
+  none = 0,
+  too_short = 0x0e01,
+  invalid_field = 0x0e03,
+};
+
+// The opcode of an IU if the IU is one that an initiator may send on a channel and is long enough for
+// it; nothing otherwise: the channel cannot go on, since nothing in such an IU can be answered.
+std::optional<wire::Opcode> classify(Iu iu) noexcept;
+
+// Precondition: classify() said cmd. Tag, LUN, attribute and the first 16 CDB bytes are set also where
+// a fault is returned.
+[[nodiscard]] CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept;
+
+// Precondition: classify() said tsk_mgmt.
+TaskRequest parse_task(Iu iu) noexcept;
+
+// SRP_LOGIN_REQ in the form that travels in RDMA/CM private data.
+struct LoginRequest {
+  wire::Tag tag;
+  std::uint16_t required_formats;
+  wire::MultiChannelAction action;
+  std::uint32_t max_iu_bytes;
+  wire::PortId initiator_port;
+  wire::PortId target_port;
+};
+
+struct LoginFault {
+  wire::LoginRejReason reason;
+  const char* text;  // what is wrong, for the log
+};
+
+// What is wrong with the request by itself, or nothing. request.tag is set whenever private_data holds
+// one. Shorter data than 56 bytes is refused, longer data is cut (InfiniBand pads).
+[[nodiscard]] std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) noexcept;
+
+wire::LoginRej build_login_rej(const wire::Tag& tag, wire::LoginRejReason reason) noexcept;
+
+struct LoginAnswer {
+  std::uint32_t request_limit;
+  std::uint32_t max_iu_bytes;
+  std::uint32_t max_target_iu_bytes;
+  wire::MultiChannelResult result;
+};
+wire::LoginRsp build_login_rsp(const wire::Tag& tag, const LoginAnswer& answer) noexcept;
+
+// What one direction moved against what was offered.
+struct Residual {
+  std::uint32_t under = 0;  // offered and not moved
+  std::uint32_t over = 0;   // wanted by the CDB and not offered
+};
+
+struct CmdResult {
+  std::uint8_t status = 0;  // SAM
+  Residual out;
+  Residual in;
+  std::span<const std::uint8_t> sense;  // cut to fit
+};
+
+// Writes SRP_RSP into iu, which has room for wire::task_rsp_bytes at least; bytes written.
+std::size_t build_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
+                      const CmdResult& result) noexcept;
+std::size_t build_task_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
+                           wire::RspCode code) noexcept;
+
+}  // namespace srp

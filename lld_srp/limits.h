@@ -1,0 +1,48 @@
+// Every bound that is not a setting, each with its reason. Sizes are bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace srp {
+
+// An IU that carries n in-line descriptors is 68 + 16 n bytes; the count is one byte in each direction.
+inline constexpr std::size_t descriptors_in_iu_max = 255;
+
+// Data memory comes in pages: tgtd writes up to a few hundred bytes into buffers of commands that
+// offered none, and aio and O_DIRECT stores want alignment.
+inline constexpr std::size_t page_bytes = 4096;
+
+// tgtd refuses a response shorter than the CDB's allocation length, so short offers are served from a
+// longer buffer and cut. No allocation length needs more than this.
+inline constexpr std::uint32_t allocation_bytes_max = 64 * 1024;
+
+// Receives beyond the request limit: IUs that cost no credit (CRED_RSP, AER_RSP, I_LOGOUT).
+inline constexpr unsigned uncredited_receives = 4;
+
+// Completions taken from one CQ before others get their turn.
+inline constexpr int poll_batch = 16;
+inline constexpr int poll_budget = 128;
+
+// Work requests chained into one post.
+inline constexpr int chain_max = 16;
+
+// Response bytes that fit a send without a DMA read of our memory: SRP_RSP for a task, 40 bytes.
+inline constexpr std::uint32_t inline_bytes_wanted = 64;
+
+// Linux's initiator waits 5 s for the answer to a task management function (ib_srp, srp_abort).
+inline constexpr unsigned task_answer_s_max = 4;
+
+// How long a closing connection waits for the other side to confirm before it forgets it.
+inline constexpr unsigned disconnect_s_max = 5;
+
+// RNR NAK timer, IBTA encoding 12 = 0.64 ms. The CM's choice, 0, stands for 655 ms.
+inline constexpr std::uint8_t min_rnr_timer = 12;
+
+// RDMA READs that one channel may have outstanding where the device and the peer allow more.
+inline constexpr std::uint8_t read_depth_max = 16;
+
+// Connection requests that the kernel keeps for us while we serve others.
+inline constexpr int listen_backlog = 128;
+
+}  // namespace srp

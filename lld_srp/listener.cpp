@@ -1,0 +1,387 @@
+#include "lld_srp/listener.h"
+
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+
+#include "lld_srp/address.h"
+#include "lld_srp/completion.h"
+#include "lld_srp/limits.h"
+
+namespace srp {
+
+namespace {
+
+constexpr const char* any_ipv4 = "0.0.0.0";
+constexpr const char* any_ipv6 = "::";
+
+// Name and identity of the host's RDMA devices: a device that went and came is another one.
+std::uint64_t device_digest() noexcept {
+  std::uint64_t digest = 0;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/sys/class/infiniband_verbs", error)) {
+    struct stat status {};
+    if (stat(entry.path().c_str(), &status) != 0) continue;
+    digest ^= std::hash<std::string>{}(entry.path().filename().string()) * 31 + status.st_ino;
+  }
+  return digest;
+}
+
+struct AddrinfoDeleter {
+  void operator()(addrinfo* info) const noexcept { freeaddrinfo(info); }
+};
+
+// Throws std::runtime_error for what is not a numeric address.
+std::unique_ptr<addrinfo, AddrinfoDeleter> resolve(const Portal& portal) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* info = nullptr;
+  const int error = getaddrinfo(portal.address.c_str(), std::to_string(portal.port).c_str(), &hints,
+                                &info);
+  if (error != 0) throw std::runtime_error(gai_strerror(error));
+  return std::unique_ptr<addrinfo, AddrinfoDeleter>{info};
+}
+
+}  // namespace
+
+struct Listener::CmEvent {
+  rdma_cm_event_type type{};
+  rdma_cm_id* id = nullptr;
+  rdma_cm_id* listen_id = nullptr;
+  int status = 0;
+  rdma_conn_param param{};
+  std::vector<std::uint8_t> private_data;
+};
+
+const Device::Callbacks Listener::device_callbacks = {
+    [](Channel& channel) noexcept {
+      channel.count_event();
+      poll(channel);
+    },
+    [](Channel& channel) noexcept { channel.fail("asynchronous error of the queue pair"); },
+};
+
+Listener::Listener(const Settings& settings, TargetPorts& ports, EventLoop& loop)
+    : settings_(settings),
+      ports_(ports),
+      loop_(loop),
+      reap_([](void* self) noexcept { static_cast<Listener*>(self)->reap(); }, this) {
+  std::vector<Portal> portals = settings.portals;
+  if (portals.empty()) portals.push_back({});
+  for (const Portal& portal : portals) add_portal(portal);
+}
+
+// Channels go first, then ids, then the event channel; devices last.
+Listener::~Listener() {
+  for (const auto& connection : connections_) connection->shut_down();
+  connections_.clear();
+  portals_.clear();
+  watch_.reset();
+  channel_.reset();
+}
+
+bool Listener::add_portal(const Portal& portal) {
+  const std::uint16_t port = portal.port ? portal.port : settings_.rdma_cm_port;
+  std::vector<Portal> wanted;
+  if (portal.address.empty()) {
+    wanted = {{any_ipv4, port}, {any_ipv6, port}};
+  } else {
+    wanted = {{portal.address, port}};
+  }
+  bool added = false;
+  for (const Portal& one : wanted) {
+    const bool known = std::ranges::any_of(portals_, [&](const auto& p) { return p.portal == one; });
+    if (known) continue;
+    portals_.push_back({one, nullptr, portal.address.empty(), "not tried yet"});
+    added = true;
+  }
+  if (added) activate();
+  return added;
+}
+
+bool Listener::remove_portal(const Portal& portal) {
+  const std::uint16_t port = portal.port ? portal.port : settings_.rdma_cm_port;
+  return std::erase_if(portals_, [&](const auto& p) {
+           return p.portal.port == port &&
+                  (p.portal.address == portal.address || (portal.address.empty() && p.optional));
+         }) != 0;
+}
+
+void Listener::on_tick() noexcept {
+  remove_dead_devices();
+  for (const auto& connection : connections_) connection->on_tick();
+  if (++ticks_ % ticks_per_second != 0) return;
+  watch_devices();
+  activate();
+}
+
+void Listener::finish_closing() noexcept {
+  for (const auto& connection : connections_) connection->finish_closing();
+}
+
+// An address is worth an add_target line if the CM can bind to it, which needs a device behind it.
+std::vector<Portal> Listener::reachable() const {
+  std::vector<Portal> found;
+  if (!channel_) return found;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return found;
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{list, freeifaddrs};
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    const int family = entry->ifa_addr->sa_family;
+    if ((family != AF_INET && family != AF_INET6) || !has_device(*entry->ifa_addr)) continue;
+    sockaddr_storage address{};
+    std::memcpy(&address, entry->ifa_addr,
+                family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    const std::string text = to_string(address);
+    for (const ListeningPortal& portal : portals_) {
+      const bool any = portal.portal.address == (family == AF_INET ? any_ipv4 : any_ipv6);
+      if (portal.id && (any || portal.portal.address == text)) {
+        found.push_back({text, portal.portal.port});
+      }
+    }
+  }
+  return found;
+}
+
+bool Listener::has_device(const sockaddr& address) const {
+  rdma_cm_id* raw = nullptr;
+  if (rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP) != 0) return false;
+  const verbs::CmId id{raw};
+  sockaddr_storage any_port{};
+  std::memcpy(&any_port, &address,
+              address.sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+  return rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&any_port)) == 0 && raw->verbs != nullptr;
+}
+
+// Opens what is not open yet.
+void Listener::activate() noexcept {
+  if (!channel_) {
+    channel_.reset(rdma_create_event_channel());
+    if (!channel_) {
+      problem_ = errno == ENODEV ? "there is no RDMA device (yet)"
+                                 : std::string("rdma_create_event_channel: ") + strerror(errno);
+      return;
+    }
+    try {
+      set_nonblocking(channel_->fd);
+      watch_.emplace(channel_->fd, on_readable, this);
+    } catch (const std::exception& error) {
+      problem_ = error.what();
+      channel_.reset();
+      return;
+    }
+    problem_.clear();
+  }
+  for (ListeningPortal& portal : portals_) {
+    if (portal.id) continue;
+    const std::string before = std::exchange(portal.problem, {});
+    try {
+      listen(portal);
+      log_notice("listening on %s",
+                 with_port(portal.portal.address, portal.portal.port).c_str());
+    } catch (const std::exception& error) {
+      portal.problem = error.what();
+      if (portal.problem != before && !portal.optional) {
+        log_error("portal %s: %s; tried again every second",
+                  with_port(portal.portal.address, portal.portal.port).c_str(), error.what());
+      }
+    }
+  }
+}
+
+void Listener::listen(ListeningPortal& portal) {
+  const auto address = resolve(portal.portal);
+  rdma_cm_id* raw = nullptr;
+  verbs::require(rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP), "rdma_create_id");
+  verbs::CmId id{raw};
+  int on = 1;
+  (void)rdma_set_option(raw, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
+  if (address->ai_family == AF_INET6) {
+    verbs::require(rdma_set_option(raw, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &on, sizeof on),
+                   "rdma_set_option");
+  }
+  verbs::require(rdma_bind_addr(raw, address->ai_addr), "rdma_bind_addr");
+  verbs::require(rdma_listen(raw, listen_backlog), "rdma_listen");
+  portal.id = std::move(id);
+}
+
+void Listener::on_readable(void* self) noexcept {
+  auto& listener = *static_cast<Listener*>(self);
+  rdma_cm_event* raw = nullptr;
+  while (rdma_get_cm_event(listener.channel_.get(), &raw) == 0) {
+    // Acknowledged before anything is done about it: an id whose events are not cannot be destroyed.
+    CmEvent event{raw->event, raw->id, raw->listen_id, raw->status, raw->param.conn, {}};
+    const auto* data = static_cast<const std::uint8_t*>(raw->param.conn.private_data);
+    if (raw->event == RDMA_CM_EVENT_CONNECT_REQUEST && data != nullptr) {
+      event.private_data.assign(data, data + raw->param.conn.private_data_len);
+    }
+    rdma_ack_cm_event(raw);
+    listener.handle(event);
+  }
+}
+
+void Listener::handle(CmEvent& event) noexcept {
+  if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) return on_connect_request(event);
+  if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) return on_device_removal(*event.id);
+  auto* connection = static_cast<Connection*>(event.id->context);
+  if (connection == nullptr) return;  // a listening id
+  switch (event.type) {
+    case RDMA_CM_EVENT_ESTABLISHED:
+      return connection->on_established();
+    case RDMA_CM_EVENT_DISCONNECTED:
+      return connection->on_disconnected("the initiator disconnected");
+    case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+      return connection->on_disconnected("the connection has ended");
+    case RDMA_CM_EVENT_CONNECT_ERROR:
+    case RDMA_CM_EVENT_UNREACHABLE:
+    case RDMA_CM_EVENT_REJECTED:
+      return connection->on_disconnected("the initiator gave up its login");
+    default:
+      return;
+  }
+}
+
+void Listener::on_connect_request(CmEvent& event) noexcept {
+  verbs::CmId owned{event.id};
+  event.id->context = nullptr;  // inherited from the listening id
+  InitiatorIdentity initiator;
+  initiator.address = event.id->route.addr.dst_storage;
+  std::memcpy(initiator.gid.data(), event.id->route.addr.addr.ibaddr.dgid.raw,
+              initiator.gid.size());
+  LoginRequest request;
+  const auto fault = parse_login(event.private_data, request);
+  initiator.port_id = request.initiator_port;
+  if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
+  try {
+    ports_.sync();
+    const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
+    if (verdict.port == nullptr) {
+      return refuse(std::move(owned), request, initiator, verdict.reason, verdict.why.c_str());
+    }
+    log_in(owned, event, request, initiator, *verdict.port);
+  } catch (const std::exception& error) {
+    refuse(std::move(owned), request, initiator, wire::LoginRejReason::insufficient_resources,
+           error.what());
+  }
+}
+
+// Everything that can fail for want of resources comes before the old session is touched. Throws with
+// id still owned by the caller until the connection has it; then the connection refuses.
+void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
+                      const InitiatorIdentity& initiator, TargetPort& port) {
+  Device& device = device_of(*id);
+  ChannelSizes sizes;
+  sizes.credits = settings_.credits;
+  sizes.request_bytes = settings_.srp_max_req_size;
+  sizes.response_bytes = settings_.srp_max_rsp_size;
+  sizes.send_wrs = settings_.srpt_sq_size;
+  // Of an initiator that offers no READ at all one is asked for: Linux's CM adopts what we answer.
+  sizes.read_depth = std::max<std::uint8_t>(
+      1, std::min(event.param.initiator_depth, device.limits().read_depth_max));
+  auto made = std::make_unique<Connection>(*id, device, sizes, settings_.login_timeout_s, loop_,
+                                           reap_);
+  Connection& connection = *connections_.emplace_back(std::move(made));
+  connection.own(std::move(id));
+
+  const bool multi = request.action == wire::MultiChannelAction::multi;
+  Session* session = port.live_session(initiator.port_id);
+  auto result = wire::MultiChannelResult::no_channel;
+  if (session != nullptr) {
+    result = multi ? wire::MultiChannelResult::maintained : wire::MultiChannelResult::terminated;
+    if (!multi) session->close("replaced by a new login of the same initiator port");
+  }
+  try {
+    if (session == nullptr || !multi) session = &ports_.add_session(port, initiator);
+    connection.accept(*session,
+                      build_login_rsp(request.tag, {sizes.credits, settings_.srp_max_req_size,
+                                                    settings_.srp_max_rsp_size, result}));
+  } catch (const std::exception& error) {
+    log_error("login of %s from %s to target %d failed: %s", to_string(initiator.port_id).c_str(),
+              connection.peer().c_str(), port.tid(), error.what());
+    return connection.refuse(
+        build_login_rej(request.tag, wire::LoginRejReason::insufficient_resources));
+  }
+  log_notice("login of %s from %s at %s (%s) to target %d %s: session %llu, channel %zu, QP 0x%x",
+             session->initiator_name().c_str(), connection.peer().c_str(),
+             connection.local().c_str(), device.name().c_str(), port.tid(), port.name().c_str(),
+             static_cast<unsigned long long>(session->nexus().id()), session->channels().size(),
+             connection.channel().qp_num());
+}
+
+void Listener::refuse(verbs::CmId id, const LoginRequest& request,
+                      const InitiatorIdentity& initiator, wire::LoginRejReason reason,
+                      const char* why) noexcept {
+  const wire::LoginRej rej = build_login_rej(request.tag, reason);
+  log_error("login refused: %s from %s, reason 0x%08x: %s", to_string(initiator.port_id).c_str(),
+            to_string(initiator.address).c_str(), static_cast<unsigned>(reason), why);
+  if (rdma_reject(id.get(), &rej, sizeof rej) != 0) log_debug("rdma_reject: %s", strerror(errno));
+}
+
+Device& Listener::device_of(rdma_cm_id& id) {
+  for (const auto& device : devices_) {
+    if (device->is(id.verbs->device) && !device->removed()) return *device;
+  }
+  devices_.push_back(
+      std::make_unique<Device>(id.verbs->device, loop_, settings_, device_callbacks));
+  return *devices_.back();
+}
+
+void Listener::on_device_removal(rdma_cm_id& id) noexcept {
+  for (const auto& device : devices_) {
+    if (id.verbs != nullptr && device->is(id.verbs->device)) device->mark_removed();
+  }
+  if (auto* connection = static_cast<Connection*>(id.context)) {
+    connection->on_disconnected("the RDMA device was removed");
+    return;
+  }
+  for (ListeningPortal& portal : portals_) {
+    if (portal.id.get() != &id) continue;
+    portal.id.reset();
+    portal.problem = "its RDMA device was removed";
+  }
+}
+
+// Kernels without disassociation of user contexts let nobody remove a device that we have open, and
+// tell nobody either unless there is a connection on it.
+void Listener::watch_devices() noexcept {
+  const std::uint64_t seen = device_digest();
+  if (seen == devices_seen_) return;
+  devices_seen_ = seen;
+  for (const auto& device : devices_) {
+    if (!device->still_there()) device->mark_removed();
+  }
+  remove_dead_devices();
+  if (!channel_) return;
+  // Makes librdmacm look again: it closes devices that are gone and unused, and finds new ones.
+  int count = 0;
+  if (ibv_context** contexts = rdma_get_devices(&count)) rdma_free_devices(contexts);
+}
+
+void Listener::remove_dead_devices() noexcept {
+  for (const auto& connection : connections_) {
+    if (connection->channel().device().removed()) {
+      connection->on_disconnected("the RDMA device was removed");
+    }
+  }
+  const auto erased = std::erase_if(devices_, [](const auto& device) {
+    if (!device->removed() || device->channels() != 0) return false;
+    log_notice("device %s: removed", device->name().c_str());
+    return true;
+  });
+  if (erased != 0) devices_seen_ = 0;  // so that librdmacm looks again, too
+}
+
+void Listener::reap() noexcept {
+  std::erase_if(connections_, [](const auto& connection) { return connection->done(); });
+}
+
+}  // namespace srp

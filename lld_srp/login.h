@@ -1,0 +1,24 @@
+// Who may log in where: the decision over one SRP_LOGIN_REQ, apart from how it arrived.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lld_srp/acl.h"
+#include "lld_srp/config.h"
+#include "lld_srp/iu.h"
+#include "lld_srp/target_port.h"
+
+namespace srp {
+
+struct LoginVerdict {
+  TargetPort* port = nullptr;  // null: refused
+  wire::LoginRejReason reason{};
+  std::string why;  // of a refusal: what, and what an administrator can do
+};
+
+// Precondition: parse_login() found no fault, ports are in sync with tgtd.
+LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& initiator,
+                         const TargetPorts& ports, const Settings& settings);
+
+}  // namespace srp

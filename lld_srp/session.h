@@ -1,0 +1,121 @@
+// One I_T nexus: an initiator port logged in to a target port, over one channel or several.
+//
+// Live while it has a channel; then draining until tgtd has given back its last command, because tgtd
+// cancels nothing. A login of the same initiator makes a new session at once, whose commands are held
+// where the old one still has some on the same unit. Owned by its TargetPort.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lld_srp/acl.h"
+#include "lld_srp/channel.h"
+#include "lld_srp/task_set.h"
+#include "plugin_api/nexus.h"
+
+namespace srp {
+
+struct SessionStats {
+  std::uint64_t commands = 0;
+  std::uint64_t bytes_in = 0;   // to the initiator
+  std::uint64_t bytes_out = 0;  // from the initiator
+  std::uint64_t tasks = 0;
+  std::uint64_t errors = 0;  // commands that ended with another status than GOOD
+};
+
+struct PendingTaskTag;
+
+class Session {
+ public:
+  // A task management function that has not been answered yet.
+  class PendingTask
+      : public boost::intrusive::list_base_hook<
+            boost::intrusive::tag<PendingTaskTag>,
+            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+   public:
+    struct Owner {
+      void (*reconsider)(PendingTask&) noexcept;         // commands have ended
+      void (*managed)(PendingTask&, int result) noexcept;  // tgtd is done with its part
+      void (*expired)(PendingTask&) noexcept;            // no time is left
+    };
+    explicit PendingTask(const Owner& owner) noexcept : owner_(owner) {}
+    PendingTask(const PendingTask&) = delete;
+    PendingTask& operator=(const PendingTask&) = delete;
+
+    std::uint64_t id = 0;     // unique; tgtd's request id
+    unsigned ticks_left = 0;  // until it must be answered
+
+   private:
+    friend class Session;
+    const Owner& owner_;
+  };
+
+  // Makes the nexus known to tgtd; throws std::system_error. idle is deferred when the session is done.
+  Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initiator, EventLoop& loop,
+          Job& idle);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] tgt::Nexus& nexus() noexcept { return nexus_; }
+  [[nodiscard]] TaskSet& tasks() noexcept { return tasks_; }
+  [[nodiscard]] const InitiatorIdentity& initiator() const noexcept { return initiator_; }
+  [[nodiscard]] const std::string& initiator_name() const noexcept { return initiator_name_; }
+  [[nodiscard]] const std::vector<Channel*>& channels() const noexcept { return channels_; }
+  [[nodiscard]] SessionStats& stats() noexcept { return stats_; }
+
+  void attach(Channel& channel);
+  void detach(Channel& channel) noexcept;
+  // Fails all channels; the session accepts no more of them. why: a literal.
+  void close(const char* why) noexcept;
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+  // Nothing refers to the session any more: it may be destroyed.
+  [[nodiscard]] bool done() const noexcept {
+    return draining_ && channels_.empty() && tasks_.empty();
+  }
+
+  // Commands are held where old still has some on the same unit, until predecessor_gone(old).
+  void fence_behind(Session& old) { predecessors_.push_back(&old); }
+  void predecessor_gone(const Session& old) noexcept;
+
+  // May entry go to tgtd now? If not, it is told to proceed later.
+  [[nodiscard]] bool admit(TaskSet::Entry& entry) noexcept {
+    return tasks_.admit(entry, !predecessors_.empty() && fenced(entry.lun));
+  }
+  // entry has ended.
+  void end(TaskSet::Entry& entry) noexcept;
+
+  void add(PendingTask& task) noexcept { pending_tasks_.push_back(task); }
+  // tgtd's answer to a task; false: not one of ours.
+  bool on_managed(std::uint64_t id, int result) noexcept;
+  void on_tick() noexcept;
+
+ private:
+  [[nodiscard]] bool fenced(LunNumber lun) const noexcept;
+  void on_change() noexcept;
+
+  using PendingTasks = boost::intrusive::list<
+      PendingTask,
+      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+          boost::intrusive::tag<PendingTaskTag>,
+          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+      boost::intrusive::constant_time_size<false>>;
+
+  EventLoop& loop_;
+  Job& idle_;
+  InitiatorIdentity initiator_;
+  std::string initiator_name_;
+  std::string info_;  // tgtd keeps a pointer to it
+  tgt::Nexus nexus_;
+  TaskSet tasks_;
+  PendingTasks pending_tasks_;
+  std::vector<Channel*> channels_;
+  std::vector<Session*> predecessors_;
+  SessionStats stats_;
+  Job change_;
+  bool draining_ = false;
+};
+
+}  // namespace srp

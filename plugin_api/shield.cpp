@@ -1,0 +1,56 @@
+#include "plugin_api/shield.h"
+
+#include "plugin_api/target_view.h"
+
+namespace srp::tgt {
+
+namespace {
+
+constexpr std::uint8_t service_action_mask = 0x1f;
+constexpr std::uint8_t register_and_move = 0x07;
+
+}  // namespace
+
+bool reservation_crashes(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept {
+  return cdb[0] == op_persistent_reserve_out &&
+         (cdb[1] & service_action_mask) == register_and_move && lu.pr_holder == nullptr;
+}
+
+ReservationGuard::ReservationGuard(scsi_lu& lu) noexcept : lu_(lu) {
+  if (lu.pr_holder == nullptr) return;
+  scope_ = lu.pr_holder->pr_scope;
+  type_ = lu.pr_holder->pr_type;
+}
+
+void ReservationGuard::mend() noexcept {
+  if (lu_.pr_holder == nullptr) return;
+  constexpr auto at = offsetof(registration, registration_siblings);
+  const auto* holder = lu_.pr_holder;  // compared only: it may be freed
+  if (find_in_list<registration>(lu_.registration_list, at,
+                                 [holder](const registration& r) { return &r == holder; })) {
+    return;
+  }
+  lu_.pr_holder = find_in_list<registration>(lu_.registration_list, at,
+                                             [](const registration&) { return true; });
+  if (lu_.pr_holder == nullptr) return;
+  lu_.pr_holder->pr_scope = scope_;
+  lu_.pr_holder->pr_type = type_;
+}
+
+bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept {
+  if (bs_name(lu) != "aio") return true;
+  switch (cdb[0]) {
+    case 0x8b:  // ORWRITE(16)
+      return false;
+    case 0x2e:  // WRITE AND VERIFY(10), (12), (16)
+    case 0xae:
+    case 0x8e:
+      cdb[0] = static_cast<std::uint8_t>(cdb[0] - 4);
+      cdb[1] &= 0x10;  // DPO is all that both have
+      return true;
+    default:
+      return true;
+  }
+}
+
+}  // namespace srp::tgt

@@ -1,0 +1,36 @@
+// Commands that stock tgtd must not be given as they are, because they crash it or lose data.
+// Each function names the defect that it is for; tgtd 1.0.55 to 1.0.97 have them all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "plugin_api/tgt_abi.h"
+
+namespace srp::tgt {
+
+inline constexpr std::uint8_t op_persistent_reserve_out = 0x5f;
+
+// PERSISTENT RESERVE OUT, REGISTER AND MOVE without a reservation: tgtd follows a null pr_holder.
+bool reservation_crashes(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept;
+
+// PERSISTENT RESERVE OUT, PREEMPT of an all-registrants reservation frees the registration that
+// pr_holder points to. Construct before the command is submitted (tgtd runs it synchronously), call
+// mend() after: the reservation passes to another registrant, or ends with the last.
+class ReservationGuard {
+ public:
+  explicit ReservationGuard(scsi_lu& lu) noexcept;
+  void mend() noexcept;
+
+ private:
+  scsi_lu& lu_;
+  std::uint8_t scope_ = 0;
+  std::uint8_t type_ = 0;
+};
+
+// The aio store answers WRITE AND VERIFY and ORWRITE with GOOD and writes nothing. The first becomes a
+// WRITE, in place; false: the command must be refused.
+[[nodiscard]] bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept;
+
+}  // namespace srp::tgt
