@@ -17,12 +17,26 @@ using tgt::concat_printf;
 
 using Number = unsigned long long;
 
-// Keys that tgt-admin hands to every target it configures; an error would leave the target half made.
-constexpr std::array<std::string_view, 18> iscsi_keys = {
-    "MaxRecvDataSegmentLength", "MaxXmitDataSegmentLength", "HeaderDigest", "DataDigest",
-    "InitialR2T", "MaxOutstandingR2T", "ImmediateData", "FirstBurstLength", "MaxBurstLength",
-    "DataPDUInOrder", "DataSequenceInOrder", "ErrorRecoveryLevel", "IFMarker", "OFMarker",
-    "DefaultTime2Wait", "DefaultTime2Retain", "MaxConnections", "MaxQueueCmd"};
+// Keys that tgt-admin hands to every target it configures; an error would leave the target half
+// made.
+constexpr std::array<std::string_view, 18> iscsi_keys = {"MaxRecvDataSegmentLength",
+                                                         "MaxXmitDataSegmentLength",
+                                                         "HeaderDigest",
+                                                         "DataDigest",
+                                                         "InitialR2T",
+                                                         "MaxOutstandingR2T",
+                                                         "ImmediateData",
+                                                         "FirstBurstLength",
+                                                         "MaxBurstLength",
+                                                         "DataPDUInOrder",
+                                                         "DataSequenceInOrder",
+                                                         "ErrorRecoveryLevel",
+                                                         "IFMarker",
+                                                         "OFMarker",
+                                                         "DefaultTime2Wait",
+                                                         "DefaultTime2Retain",
+                                                         "MaxConnections",
+                                                         "MaxQueueCmd"};
 
 void show_system(Driver& driver, tgt::concat_buf* out) {
   const ConfigResult& config = driver.config();
@@ -47,9 +61,9 @@ void show_system(Driver& driver, tgt::concat_buf* out) {
     concat_printf(out,
                   "    Device: %s%s, channels %u, data memory %zu MiB registered, %zu KiB in use, "
                   "%zu commands waiting\n",
-                  device->name().c_str(), device->removed() ? " (removed)" : "",
-                  device->channels(), buffers.bytes_registered() >> 20,
-                  buffers.bytes_in_use() >> 10, buffers.waiters());
+                  device->name().c_str(), device->removed() ? " (removed)" : "", device->channels(),
+                  buffers.bytes_registered() >> 20, buffers.bytes_in_use() >> 10,
+                  buffers.waiters());
   }
 }
 
@@ -81,8 +95,7 @@ void show_target(Driver& driver, const TargetPort& port, tgt::concat_buf* out) {
   if (driver.listener() == nullptr) return;
   for (const Portal& address : driver.listener()->reachable()) {
     concat_printf(out, "Login: id_ext=%s,ioc_guid=%s,dest=%s\n", hex64(port.id_ext()).c_str(),
-                  hex64(port.ioc_guid()).c_str(),
-                  with_port(address.address, address.port).c_str());
+                  hex64(port.ioc_guid()).c_str(), with_port(address.address, address.port).c_str());
   }
 }
 
@@ -119,7 +132,8 @@ TargetPort* require_port(Driver& driver, int tid, const char* what) {
 }
 
 tgt::tgtadm_err update_target(const char* name) {
-  if (name != nullptr && std::ranges::find(iscsi_keys, std::string_view{name}) != iscsi_keys.end()) {
+  if (name != nullptr &&
+      std::ranges::find(iscsi_keys, std::string_view{name}) != iscsi_keys.end()) {
     log_notice("target parameter %s is iSCSI's: ignored", name);
     return tgt::TGTADM_SUCCESS;
   }
@@ -134,9 +148,10 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
   if (port == nullptr) return tgt::TGTADM_NO_TARGET;
   Session* session = port->find_session(sid);
   if (session == nullptr || session->draining()) {
-    log_error("delete connection: target %d has no session %llu: see tgtadm --lld srp --mode conn "
-              "--op show --tid %d",
-              tid, static_cast<Number>(sid), tid);
+    log_error(
+        "delete connection: target %d has no session %llu: see tgtadm --lld srp --mode conn "
+        "--op show --tid %d",
+        tid, static_cast<Number>(sid), tid);
     return missing;
   }
   session->close("deleted by tgtadm");
@@ -154,8 +169,9 @@ bool for_each_portal(std::string_view params, Act&& act) {
     if (one.empty()) continue;
     const auto portal = portal_from_text(one);
     if (!portal) {
-      log_error("portal %.*s: not an address: use 10.0.0.1, 10.0.0.1:5000, [fe80::1%%eth0]:5000 or *",
-                static_cast<int>(one.size()), one.data());
+      log_error(
+          "portal %.*s: not an address: use 10.0.0.1, 10.0.0.1:5000, [fe80::1%%eth0]:5000 or *",
+          static_cast<int>(one.size()), one.data());
       return false;
     }
     if (!act(*portal, one)) return false;
@@ -165,7 +181,8 @@ bool for_each_portal(std::string_view params, Act&& act) {
 
 Listener* require_listener(Driver& driver) {
   if (driver.listener() == nullptr) {
-    log_error("no portals while the configuration is broken: see tgtadm --lld srp --mode sys --op show");
+    log_error(
+        "no portals while the configuration is broken: see tgtadm --lld srp --mode sys --op show");
   }
   return driver.listener();
 }
@@ -174,12 +191,8 @@ Listener* require_listener(Driver& driver) {
 
 tgt::tgtadm_err show(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out) {
   switch (mode) {
-    case tgt::MODE_SYSTEM:
-      show_system(driver, out);
-      return tgt::TGTADM_SUCCESS;
-    case tgt::MODE_PORTAL:
-      show_portals(driver, out);
-      return tgt::TGTADM_SUCCESS;
+    case tgt::MODE_SYSTEM: show_system(driver, out); return tgt::TGTADM_SUCCESS;
+    case tgt::MODE_PORTAL: show_portals(driver, out); return tgt::TGTADM_SUCCESS;
     case tgt::MODE_TARGET:
     case tgt::MODE_CONNECTION: {
       const TargetPort* port = require_port(driver, tid, "show");
@@ -222,12 +235,12 @@ tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
 tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t sid,
                        const char* name) {
   switch (mode) {
-    case tgt::MODE_TARGET:
-      return update_target(name);
+    case tgt::MODE_TARGET: return update_target(name);
     case tgt::MODE_SESSION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_SESSION);
-      log_error("mode session knows delete; sessions are shown by tgtadm --lld srp --mode conn "
-                "--op show --tid N");
+      log_error(
+          "mode session knows delete; sessions are shown by tgtadm --lld srp --mode conn "
+          "--op show --tid N");
       return tgt::TGTADM_INVALID_REQUEST;
     case tgt::MODE_CONNECTION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_CONNECTION);

@@ -8,7 +8,8 @@
 
 namespace srp::admin {
 
-// Output goes to tgtadm only with TGTADM_SUCCESS. A result that is none has been logged with its reason.
+// Output goes to tgtadm only with TGTADM_SUCCESS. A result that is none has been logged with its
+// reason.
 tgt::tgtadm_err show(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out);
 tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out);
 

@@ -1,9 +1,10 @@
 // Registered data memory of one device, and the line of commands that wait for some.
 //
-// tgtd wants a command's data in one piece, from 512 bytes to many megabytes. Memory comes in extents
-// of the largest command's size, registered when first needed and kept; each is divided by halving
-// (buddies), so that an extent whose commands are over is whole again. Waiters are served strictly in
-// order: whoever is first gets memory as others end, however large his command, and nobody starves.
+// tgtd wants a command's data in one piece, from 512 bytes to many megabytes. Memory comes in
+// extents of the largest command's size, registered when first needed and kept; each is divided by
+// halving (buddies), so that an extent whose commands are over is whole again. Waiters are served
+// strictly in order: whoever is first gets memory as others end, however large his command, and
+// nobody starves.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -27,9 +28,8 @@ struct Buffer {
 class BufferPool {
  public:
   // Someone in line. Leaves it when destroyed.
-  class Waiter
-      : public boost::intrusive::list_base_hook<
-            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class Waiter : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     // Called, outside of all other calls, with the memory that was waited for.
     using Ready = void (*)(Waiter&, const Buffer&) noexcept;

@@ -66,14 +66,10 @@ std::uint64_t number(std::span<const std::uint8_t> cdb, unsigned offset, unsigne
 // Blocks of a READ, WRITE or VERIFY by its command group; READ(6) and WRITE(6) count 256 as 0.
 std::uint64_t block_count(std::span<const std::uint8_t> cdb) noexcept {
   switch (cdb[0] >> 5) {
-    case 0:
-      return cdb[4] ? cdb[4] : 256;
-    case 4:
-      return number(cdb, 10, 4);
-    case 5:
-      return number(cdb, 6, 4);
-    default:
-      return number(cdb, 7, 2);
+    case 0: return cdb[4] ? cdb[4] : 256;
+    case 4: return number(cdb, 10, 4);
+    case 5: return number(cdb, 6, 4);
+    default: return number(cdb, 7, 2);
   }
 }
 
@@ -87,8 +83,7 @@ CdbData describe_block_cdb(std::span<const std::uint8_t> cdb, unsigned shift) no
     case 0x08:  // READ
     case 0x28:
     case 0xa8:
-    case 0x88:
-      return read_of(blocks);
+    case 0x88: return read_of(blocks);
     case 0x0a:  // WRITE
     case 0x2a:
     case 0xaa:
@@ -101,9 +96,9 @@ CdbData describe_block_cdb(std::span<const std::uint8_t> cdb, unsigned shift) no
     case 0x2f:  // VERIFY: data only with BYTCHK
     case 0xaf:
     case 0x8f:
-      return (cdb[1] & 0x06) != 0 ? write_of((cdb[1] & 0x06) == 0x02 ? blocks
-                                                                    : std::uint64_t{1} << shift)
-                                  : CdbData{CdbKind::parameter, 0, 0};
+      return (cdb[1] & 0x06) != 0
+                 ? write_of((cdb[1] & 0x06) == 0x02 ? blocks : std::uint64_t{1} << shift)
+                 : CdbData{CdbKind::parameter, 0, 0};
     case 0x41:  // WRITE SAME: one block, none with NDOB
       return write_of(std::uint64_t{1} << shift);
     case 0x93:
@@ -111,8 +106,7 @@ CdbData describe_block_cdb(std::span<const std::uint8_t> cdb, unsigned shift) no
                                   : write_of(std::uint64_t{1} << shift);
     case 0x89:  // COMPARE AND WRITE: both halves
       return write_of(std::uint64_t{2} * cdb[13] << shift);
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -123,8 +117,8 @@ CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) no
     const CdbData data = describe_block_cdb(cdb, medium.block_shift);
     if (data.kind != CdbKind::parameter || data.out_bytes == 0) return data;
   }
-  // In fixed-block mode tgtd's tape store moves count times a block length that MODE SELECT sets, and
-  // does not look at the length of the buffer.
+  // In fixed-block mode tgtd's tape store moves count times a block length that MODE SELECT sets,
+  // and does not look at the length of the buffer.
   if (medium.tape && (cdb[0] == 0x08 || cdb[0] == 0x0a) && (cdb[1] & 0x01) != 0) {
     return {CdbKind::unsafe, 0, 0};
   }

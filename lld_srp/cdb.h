@@ -19,7 +19,7 @@ enum class CdbKind : std::uint8_t {
 struct Medium {
   bool block_device = false;  // SBC or MMC: lengths count blocks
   bool tape = false;
-  unsigned block_shift = 9;   // log2 of the block length
+  unsigned block_shift = 9;  // log2 of the block length
 };
 
 // As much as the initiator offers.

@@ -26,8 +26,7 @@ DescriptorCursor::Range DescriptorCursor::next(std::uint32_t bytes_max) noexcept
   }
   const wire::MemoryDesc& first = descriptors_.front();
   const std::uint32_t rest = first.bytes - in_first_;
-  const auto bytes =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>({rest, bytes_max, left_}));
+  const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>({rest, bytes_max, left_}));
   const Range range{first.address + in_first_, first.key, bytes, offset_};
   in_first_ += bytes;
   offset_ += bytes;
@@ -35,8 +34,8 @@ DescriptorCursor::Range DescriptorCursor::next(std::uint32_t bytes_max) noexcept
   return range;
 }
 
-Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id,
-                 const ChannelSizes& sizes, EventLoop& loop, Job& attention)
+Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id, const ChannelSizes& sizes,
+                 EventLoop& loop, Job& attention)
     : device_(device),
       connection_(connection),
       loop_(loop),
@@ -51,9 +50,8 @@ Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id,
               round_up(receives_total_ * request_stride_ + 2 * sizes.credits * response_stride_,
                        page_bytes),
               IBV_ACCESS_LOCAL_WRITE) {
-  const std::uint32_t cqes_for_sends = device.limits().cqes_max > receives_total_
-                                           ? device.limits().cqes_max - receives_total_
-                                           : 1;
+  const std::uint32_t cqes_for_sends =
+      device.limits().cqes_max > receives_total_ ? device.limits().cqes_max - receives_total_ : 1;
   send_wrs_ = std::min({sizes.send_wrs, device.limits().send_wrs_max, cqes_for_sends});
   covers_.resize(send_wrs_);
   create_queue_pair();

@@ -1,9 +1,9 @@
 // One RDMA channel as verbs sees it: a queue pair with its completion queue, its receives, its send
 // queue. It posts, counts and refuses; what a completion means is decided by those who call it.
 //
-// Queues of work wait here when the send queue is full or enough RDMA READs are outstanding: READs in
-// one line, replies in another, so that a response never waits behind a READ that the device could
-// not start yet.
+// Queues of work wait here when the send queue is full or enough RDMA READs are outstanding: READs
+// in one line, replies in another, so that a response never waits behind a READ that the device
+// could not start yet.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -42,13 +42,13 @@ class DescriptorCursor {
 
  private:
   std::span<const wire::MemoryDesc> descriptors_;
-  std::uint64_t left_ = 0;     // bytes still to go
-  std::uint64_t offset_ = 0;   // bytes passed
+  std::uint64_t left_ = 0;      // bytes still to go
+  std::uint64_t offset_ = 0;    // bytes passed
   std::uint32_t in_first_ = 0;  // bytes passed within the first descriptor
 };
 
-using QueueHook = boost::intrusive::list_base_hook<
-    boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using QueueHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 // An IU's buffer: posted, holding what arrived, or spare.
 struct Receive : verbs::Work, QueueHook {
@@ -79,11 +79,11 @@ struct Reply : verbs::Work, QueueHook {
 };
 
 struct ChannelSizes {
-  std::uint32_t credits = 0;           // request limit
-  std::uint32_t request_bytes = 0;     // largest IU received
-  std::uint32_t response_bytes = 0;    // largest IU sent
-  std::uint32_t send_wrs = 0;          // wish; the device may have less
-  std::uint8_t read_depth = 1;         // RDMA READs outstanding, as agreed with the initiator
+  std::uint32_t credits = 0;         // request limit
+  std::uint32_t request_bytes = 0;   // largest IU received
+  std::uint32_t response_bytes = 0;  // largest IU sent
+  std::uint32_t send_wrs = 0;        // wish; the device may have less
+  std::uint8_t read_depth = 1;       // RDMA READs outstanding, as agreed with the initiator
 };
 
 class Channel {
@@ -163,7 +163,7 @@ class Channel {
   std::size_t response_stride_;
   std::uint32_t receives_wanted_;
   std::uint32_t receives_total_;
-  verbs::RegisteredMemory memory_;  // receives, then response IUs
+  verbs::RegisteredMemory memory_;     // receives, then response IUs
   std::vector<std::uint16_t> covers_;  // ring: places given back by each signaled request, in order
   std::uint32_t covers_first_ = 0;
   std::uint32_t covers_count_ = 0;
@@ -171,7 +171,7 @@ class Channel {
   verbs::Qp qp_;
   std::uint32_t qp_num_ = 0;
   std::uint32_t inline_bytes_ = 0;
-  std::uint32_t send_wrs_ = 0;       // places in the send queue
+  std::uint32_t send_wrs_ = 0;  // places in the send queue
   std::uint32_t send_wrs_used_ = 0;
   std::uint32_t reads_posted_ = 0;
   std::uint32_t receives_posted_ = 0;

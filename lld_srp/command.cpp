@@ -136,19 +136,19 @@ std::uint16_t Command::make_plan() noexcept {
   plan_.kind = data.kind;
   plan_.out_wanted = data.out_bytes == as_offered ? out_offered : data.out_bytes;
   plan_.in_wanted = data.in_bytes == as_offered ? in_offered : data.in_bytes;
-  if (lu == nullptr) plan_.out_wanted = 0;  // tgtd answers for the missing unit; it reads no data
+  if (lu == nullptr) {  // tgtd answers for the missing unit: it reads no data, and says little
+    plan_.out_wanted = 0;
+    plan_.in_wanted = std::min<std::uint64_t>(plan_.in_wanted, allocation_bytes_max);
+  }
   const std::uint64_t fetch = std::min(out_offered, plan_.out_wanted);
   std::uint64_t in = std::min(in_offered, plan_.in_wanted);
 
   switch (data.kind) {
-    case CdbKind::unsafe:
-      return invalid_field_in_cdb;
+    case CdbKind::unsafe: return invalid_field_in_cdb;
     case CdbKind::medium_write:
       if (fetch < plan_.out_wanted) return static_cast<std::uint16_t>(CmdFault::invalid_field);
       break;
-    case CdbKind::medium_read:
-      plan_.zero_in = tgt::bs_name(*lu) == "null";
-      break;
+    case CdbKind::medium_read: plan_.zero_in = tgt::bs_name(*lu) == "null"; break;
     case CdbKind::parameter:
       // tgtd refuses a buffer shorter than the allocation length instead of cutting its answer.
       in = std::max(in, std::min<std::uint64_t>(plan_.in_wanted, allocation_bytes_max));
@@ -320,9 +320,20 @@ CmdResult Command::result_of(std::uint8_t status) noexcept {
 
 void Command::refuse(std::uint16_t additional_sense) noexcept {
   // Fixed format: ILLEGAL REQUEST.
-  const std::uint8_t sense[18] = {
-      0x70, 0, 0x05, 0, 0, 0, 0, 10, 0, 0, 0, 0, static_cast<std::uint8_t>(additional_sense >> 8),
-      static_cast<std::uint8_t>(additional_sense)};
+  const std::uint8_t sense[18] = {0x70,
+                                  0,
+                                  0x05,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  10,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  static_cast<std::uint8_t>(additional_sense >> 8),
+                                  static_cast<std::uint8_t>(additional_sense)};
   session_.tasks().left_tgtd(*this);
   ++session_.stats().errors;
   respond({.status = check_condition,
@@ -336,9 +347,8 @@ void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept 
   enter(CommandState::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);
-  reply_.iu_bytes = static_cast<std::uint32_t>(
-      build_rsp({reply_.iu, channel_.sizes().response_bytes}, tag, channel_.credits().announce(),
-                result));
+  reply_.iu_bytes = static_cast<std::uint32_t>(build_rsp(
+      {reply_.iu, channel_.sizes().response_bytes}, tag, channel_.credits().announce(), result));
   reply_.to = {request_.in.descriptors, in_bytes};
   reply_.from = buffer_.data + plan_.out_room;
   reply_.lkey = buffer_.lkey;
@@ -352,11 +362,8 @@ void Command::on_responded() noexcept {
 
 void Command::abort() noexcept {
   switch (state_) {
-    case CommandState::waiting:
-      channel_.device().buffers().leave(waiter_);
-      return end();
-    case CommandState::held:
-      return end();
+    case CommandState::waiting: channel_.device().buffers().leave(waiter_); return end();
+    case CommandState::held: return end();
     case CommandState::fetching:
       if (channel_.cancel(fetch_)) end();  // else on_read() ends it
       return;
@@ -375,7 +382,8 @@ void Command::drop() noexcept {
 }
 
 void Command::end() noexcept {
-  if (state_ != CommandState::responding) channel_.credits().earn();  // announced by a later response
+  if (state_ != CommandState::responding)
+    channel_.credits().earn();  // announced by a later response
   enter(CommandState::idle);
   channel_.device().buffers().release(buffer_);
   buffer_ = {};

@@ -1,9 +1,9 @@
 // The life of one SRP_CMD, in time order: start, memory, fetch, execute, respond, end.
 //
-// Commands are made once per channel, as many as its request limit, and used over and over. A command
-// owns its receive (CDB and descriptors stay in the IU), its data buffer and its place in the task set
-// from start() to end(). Between execute() and on_executed() buffer and scsi_cmd are tgtd's, which
-// nothing can shorten: not an abort, not a lost connection.
+// Commands are made once per channel, as many as its request limit, and used over and over. A
+// command owns its receive (CDB and descriptors stay in the IU), its data buffer and its place in
+// the task set from start() to end(). Between execute() and on_executed() buffer and scsi_cmd are
+// tgtd's, which nothing can shorten: not an abort, not a lost connection.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -40,7 +40,8 @@ class Command : private TaskSet::Entry, public QueueHook {
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  // The IU in receive is an SRP_CMD of full length, and its credit is spent. The command owns receive.
+  // The IU in receive is an SRP_CMD of full length, and its credit is spent. The command owns
+  // receive.
   void start(Receive& receive) noexcept;
 
   // Completions.
@@ -79,9 +80,9 @@ class Command : private TaskSet::Entry, public QueueHook {
     std::uint32_t in_bytes = 0;     // data-in that tgtd may fill
     std::uint64_t out_wanted = 0;   // by the CDB, for residuals
     std::uint64_t in_wanted = 0;
-    std::uint32_t out_room = 0;     // memory, whole pages; 0: the scratch page will do
+    std::uint32_t out_room = 0;  // memory, whole pages; 0: the scratch page will do
     std::uint32_t in_room = 0;
-    bool zero_in = false;           // tgtd may leave the buffer as it is
+    bool zero_in = false;  // tgtd may leave the buffer as it is
   };
 
   static const TaskSet::Entry::Owner entry_owner;

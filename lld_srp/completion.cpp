@@ -10,16 +10,12 @@ namespace {
 // What a failed work request was doing, for the log.
 const char* doing(verbs::WorkKind kind) noexcept {
   switch (kind) {
-    case verbs::WorkKind::receive:
-      return "receive";
-    case verbs::WorkKind::fetch:
-      return "RDMA READ";
+    case verbs::WorkKind::receive: return "receive";
+    case verbs::WorkKind::fetch: return "RDMA READ";
     case verbs::WorkKind::command_reply:
-    case verbs::WorkKind::task_reply:
-      return "response";
+    case verbs::WorkKind::task_reply: return "response";
     case verbs::WorkKind::progress:
-    case verbs::WorkKind::unsignaled:
-      return "RDMA WRITE";
+    case verbs::WorkKind::unsignaled: return "RDMA WRITE";
   }
   return "?";
 }
@@ -54,8 +50,7 @@ void dispatch(Channel& channel, const ibv_wc& wc) noexcept {
       channel.on_sent();
       return Task::of_reply(static_cast<Reply&>(work)).on_responded();
     case verbs::WorkKind::progress:
-    case verbs::WorkKind::unsignaled:
-      return channel.on_sent();
+    case verbs::WorkKind::unsignaled: return channel.on_sent();
   }
 }
 

@@ -5,8 +5,8 @@ namespace srp {
 
 class Channel;
 
-// The channel's CQ may not be empty: takes what is there, within a budget, and asks for an event when
-// there is nothing left. Device::Callbacks::on_completions, after the event is counted.
+// The channel's CQ may not be empty: takes what is there, within a budget, and asks for an event
+// when there is nothing left. Device::Callbacks::poll.
 void poll(Channel& channel) noexcept;
 
 }  // namespace srp

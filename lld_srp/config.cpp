@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -387,7 +388,8 @@ class Loader {
   }
 
   void check_memory(const Setting& root) {
-    if (settings_.buffer_mib >= settings_.command_mib_max) return;
+    // Memory comes in pieces of the largest command, rounded up to a power of two.
+    if (settings_.buffer_mib >= std::bit_ceil(settings_.command_mib_max)) return;
     mistake(std::max(line_of(root, "buffer_mib"), line_of(root, "command_mib_max")),
             "buffer_mib = " + std::to_string(settings_.buffer_mib) +
                 ": less than command_mib_max = " + std::to_string(settings_.command_mib_max),

@@ -26,8 +26,8 @@ struct TargetSettings {
   std::optional<std::uint64_t> ioc_guid;  // second half
 };
 
-// "10.0.0.1", "10.0.0.1:5001", "[fe80::1%eth0]:5000", "*", "*:5001"; port 0 where the text has none.
-// Nothing for all other texts.
+// "10.0.0.1", "10.0.0.1:5001", "[fe80::1%eth0]:5000", "*", "*:5001"; port 0 where the text has
+// none. Nothing for all other texts.
 std::optional<Portal> portal_from_text(std::string_view text);
 
 // Names and meaning are those of the kernel's ib_srpt where it has the setting. Sizes are bytes

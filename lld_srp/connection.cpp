@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "lld_srp/address.h"
-#include "lld_srp/completion.h"
 #include "lld_srp/limits.h"
 
 namespace srp {
@@ -24,7 +23,7 @@ Connection::Connection(rdma_cm_id& id, Device& device, const ChannelSizes& sizes
     : loop_(loop),
       reap_(reap),
       attention_([](void* self) noexcept { static_cast<Connection*>(self)->on_attention(); }, this),
-      poll_([](void* self) noexcept { poll(static_cast<Connection*>(self)->channel_); }, this),
+      poll_([](void* self) noexcept { static_cast<Connection*>(self)->poll(); }, this),
       peer_(peer_text(id)),
       local_(local_text(id)),
       channel_(device, *this, id, sizes, loop, attention_),
@@ -101,11 +100,9 @@ void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
     return channel_.fail("protocol error: invalid IU");
   }
   switch (*opcode) {
-    case wire::Opcode::i_logout:
-      return channel_.fail("the initiator logged out");
+    case wire::Opcode::i_logout: return channel_.fail("the initiator logged out");
     case wire::Opcode::cmd:
-    case wire::Opcode::tsk_mgmt:
-      break;
+    case wire::Opcode::tsk_mgmt: break;
     default:  // a response to something: costs no credit, wants no answer
       return channel_.release(receive);
   }
@@ -115,6 +112,8 @@ void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
   if (!parked_.empty() || !can_start(receive)) return parked_.push_back(receive);
   start(receive);
 }
+
+void Connection::poll() noexcept { channel_.device().poll(channel_); }
 
 bool Connection::can_start(const Receive& receive) const noexcept {
   const bool command = receive.iu[0] == static_cast<std::uint8_t>(wire::Opcode::cmd);
@@ -134,8 +133,8 @@ void Connection::start(Receive& receive) noexcept {
   task.start(request);
 }
 
-// Contexts are as many as credits, but one whose response is sent is busy until the completion of the
-// send, which the initiator's next request may overtake.
+// Contexts are as many as credits, but one whose response is sent is busy until the completion of
+// the send, which the initiator's next request may overtake.
 void Connection::serve_parked() noexcept {
   while (!channel_.failed() && !parked_.empty() && can_start(parked_.front())) {
     Receive& receive = parked_.front();
@@ -156,13 +155,10 @@ void Connection::on_attention() noexcept {
 
 void Connection::close() noexcept {
   log_notice("%s: channel closed: %s", peer_.c_str(), channel_.failure());
-  if (state_ == State::connecting || channel_.device().removed()) {
-    // Nothing to wait for: before it is established the CM would send no disconnect request, and
-    // destroying the id rejects; a device that is gone sends nothing.
-    peer_gone_ = true;
-  } else if (rdma_disconnect(id_.get()) != 0) {
-    peer_gone_ = true;
-  }
+  // Before the connection is established the CM would send no disconnect request, and destroying the
+  // id rejects; a device that is gone sends nothing. There is nothing to wait for then.
+  const bool silent = state_ == State::connecting || channel_.device().removed();
+  if (silent || rdma_disconnect(id_.get()) != 0) peer_gone_ = true;
   state_ = State::closing;
   channel_.destroy_queue_pair();
   parked_.clear();

@@ -1,10 +1,10 @@
-// One RDMA/CM connection that carries an SRP channel: its cm id, its channel, its commands and tasks.
-// It takes the channel's IUs apart by opcode, and takes the channel down in order.
+// One RDMA/CM connection that carries an SRP channel: its cm id, its channel, its commands and
+// tasks. It takes the channel's IUs apart by opcode, and takes the channel down in order.
 //
-// Teardown: the channel fails (a completion, the CM, an administrator, a protocol error) → DREQ → queue
-// pair and CQ destroyed, so that the device touches no memory of ours any more → commands and tasks
-// that tgtd does not hold end → tgtd gives back the others → the channel leaves its session → the other
-// side confirms the disconnect, or time is up → the connection is destroyed.
+// Teardown: the channel fails (a completion, the CM, an administrator, a protocol error). A disconnect
+// request is sent. Queue pair and CQ are destroyed, so that the device touches no memory of ours any
+// more. Commands and tasks that tgtd does not hold end; tgtd gives back the others. The channel leaves
+// its session. The other side confirms the disconnect, or time is up: the connection is destroyed.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ namespace srp {
 
 class Connection {
  public:
-  // Builds the channel for a connection request; throws std::system_error. id stays the caller's until
-  // own(). reap is deferred when the connection is done. login_timeout_s: until established.
+  // Builds the channel for a connection request; throws std::system_error. id stays the caller's
+  // until own(). reap is deferred when the connection is done. login_timeout_s: until established.
   Connection(rdma_cm_id& id, Device& device, const ChannelSizes& sizes, unsigned login_timeout_s,
              EventLoop& loop, Job& reap);
   // Precondition: no command is tgtd's.
@@ -45,7 +45,8 @@ class Connection {
 
   // Refuses the login that it was made for.
   void refuse(const wire::LoginRej& rej) noexcept;
-  // If the channel has failed, takes it as far down as it goes now. Not from within its completions.
+  // If the channel has failed, takes it as far down as it goes now. Not from within its
+  // completions.
   void finish_closing() noexcept { on_attention(); }
   // Takes the connection down now, without waiting for anybody: the driver ends.
   void shut_down() noexcept;
@@ -73,6 +74,7 @@ class Connection {
   };
   using Receives = boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>>;
 
+  void poll() noexcept;
   void start(Receive& receive) noexcept;
   [[nodiscard]] bool can_start(const Receive& receive) const noexcept;
   void on_attention() noexcept;
@@ -94,8 +96,8 @@ class Connection {
   std::deque<Task> tasks_;
   Receives parked_;  // requests in order of arrival, for which there is no idle command
   State state_ = State::connecting;
-  bool peer_gone_ = false;      // the CM has said that the connection is over
-  unsigned ticks_left_;         // of connecting, and of detached
+  bool peer_gone_ = false;  // the CM has said that the connection is over
+  unsigned ticks_left_;     // of connecting, and of detached
 };
 
 }  // namespace srp

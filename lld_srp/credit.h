@@ -8,8 +8,8 @@
 
 namespace srp {
 
-// How many requests the initiator may still send (SRP r16a, request limit). Every credit is in one of
-// three places: held by the initiator, under a request that we serve, or earned back and not yet
+// How many requests the initiator may still send (SRP r16a, request limit). Every credit is in one
+// of three places: held by the initiator, under a request that we serve, or earned back and not yet
 // announced.
 class CreditLedger {
  public:

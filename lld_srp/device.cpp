@@ -38,7 +38,8 @@ int sink_access(const DeviceLimits& limits) noexcept {
   return IBV_ACCESS_LOCAL_WRITE | (limits.iwarp ? IBV_ACCESS_REMOTE_WRITE : 0);
 }
 
-// Identity of the device's entry in sysfs, which a device of the same name that comes later has not.
+// Identity of the device's entry in sysfs, which a device of the same name that comes later has
+// not.
 std::uint64_t sysfs_inode(const ibv_device& device) noexcept {
   struct stat status {};
   return stat(device.dev_path, &status) == 0 ? status.st_ino : 0;
@@ -83,7 +84,7 @@ void Device::on_completion_event(void* self) noexcept {
   // Bounded: what is left wakes us again, since the descriptor is watched level-triggered.
   for (int i = 0; i < poll_budget; ++i) {
     if (ibv_get_cq_event(device.completions_.get(), &cq, &channel) != 0) return;
-    device.callbacks_.on_completions(*static_cast<Channel*>(channel));
+    device.callbacks_.on_event(*static_cast<Channel*>(channel));
   }
 }
 
@@ -117,8 +118,7 @@ void Device::handle_async(ibv_async_event& event) noexcept {
       log_notice("device %s: port %d: %s", name_.c_str(), event.element.port_num,
                  ibv_event_type_str(event.event_type));
       return;
-    default:
-      log_debug("device %s: %s", name_.c_str(), ibv_event_type_str(event.event_type));
+    default: log_debug("device %s: %s", name_.c_str(), ibv_event_type_str(event.event_type));
   }
 }
 

@@ -1,8 +1,8 @@
 // One RDMA device: our own context on it, its limits, its data memory, its completion channel.
 //
-// The context is ours although librdmacm has one for the same device, because tgtd's iser driver takes
-// every asynchronous event of that one for its own. Listener finds or makes the Device of a connection
-// request; channels refer to it.
+// The context is ours although librdmacm has one for the same device, because tgtd's iser driver
+// takes every asynchronous event of that one for its own. Listener finds or makes the Device of a
+// connection request; channels refer to it.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -19,8 +19,8 @@ namespace srp {
 class Channel;
 
 struct DeviceLimits {
-  std::uint32_t send_wrs_max = 0;   // of a queue pair
-  std::uint32_t cqes_max = 0;       // of a completion queue
+  std::uint32_t send_wrs_max = 0;  // of a queue pair
+  std::uint32_t cqes_max = 0;      // of a completion queue
   std::uint32_t message_bytes_max = 0;
   std::uint8_t read_depth_max = 0;  // RDMA READs that a queue pair of ours may have outstanding
   bool iwarp = false;               // READ responses need REMOTE_WRITE on their sink
@@ -30,7 +30,8 @@ class Device {
  public:
   // What the device tells its owner, on the main thread.
   struct Callbacks {
-    void (*on_completions)(Channel&) noexcept;      // the channel's CQ is not empty
+    void (*on_event)(Channel&) noexcept;             // the channel's CQ raised an event
+    void (*poll)(Channel&) noexcept;                 // its completions are to be looked at
     void (*on_queue_pair_error)(Channel&) noexcept;  // asynchronous error of its queue pair or CQ
   };
 
@@ -58,6 +59,9 @@ class Device {
   // The kernel has taken the device away: nothing on it completes any more.
   [[nodiscard]] bool removed() const noexcept { return removed_; }
   void mark_removed() noexcept { removed_ = true; }
+
+  // Looks at the channel's completions.
+  void poll(Channel& channel) noexcept { callbacks_.poll(channel); }
 
   // Channels on the device; they count themselves in and out.
   void attach() noexcept { ++channels_; }

@@ -1,4 +1,5 @@
-// One life of the driver, from tgtd's init to its exit: everything there is, in order of dependence.
+// One life of the driver, from tgtd's init to its exit: everything there is, in order of
+// dependence.
 #pragma once
 
 #include <optional>

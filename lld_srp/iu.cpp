@@ -63,12 +63,9 @@ CmdFault parse_indirect(Cursor& cursor, std::size_t count, DataBuffer& buffer) n
 CmdFault parse_buffer(Cursor& cursor, unsigned format, std::size_t count,
                       DataBuffer& buffer) noexcept {
   switch (static_cast<wire::BufferFormat>(format)) {
-    case wire::BufferFormat::none:
-      return CmdFault::none;
-    case wire::BufferFormat::direct:
-      return parse_direct(cursor, buffer);
-    case wire::BufferFormat::indirect:
-      return parse_indirect(cursor, count, buffer);
+    case wire::BufferFormat::none: return CmdFault::none;
+    case wire::BufferFormat::direct: return parse_direct(cursor, buffer);
+    case wire::BufferFormat::indirect: return parse_indirect(cursor, count, buffer);
     case wire::BufferFormat::immediate:  // never granted at login
       break;
   }
@@ -92,8 +89,7 @@ std::optional<wire::Opcode> classify(Iu iu) noexcept {
     case wire::Opcode::aer_rsp:
       if (iu.size() < 16) return std::nullopt;
       return opcode;
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -118,8 +114,7 @@ CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept {
   // targets take the sum; only two descriptors make the fields mean what they say.
   const bool both = out_format != 0 && in_format != 0;
   const std::size_t sum = std::size_t{head.out_count} + head.in_count;
-  const CmdFault fault =
-      parse_buffer(cursor, out_format, both ? head.out_count : sum, request.out);
+  const CmdFault fault = parse_buffer(cursor, out_format, both ? head.out_count : sum, request.out);
   if (fault != CmdFault::none) return fault;
   return parse_buffer(cursor, in_format, both ? head.in_count : sum, request.in);
 }
@@ -136,7 +131,8 @@ std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) no
     std::memcpy(request.tag.bytes.data(), private_data.data(), sizeof request.tag);
   }
   const auto* wire = Cursor{private_data}.take<wire::LoginReqRdma>();
-  if (wire == nullptr) return LoginFault{Reason::unspecified, "login request shorter than 56 bytes"};
+  if (wire == nullptr)
+    return LoginFault{Reason::unspecified, "login request shorter than 56 bytes"};
   request.required_formats = wire->required_formats;
   request.max_iu_bytes = wire->max_iu_bytes;
   request.initiator_port = wire->initiator_port;

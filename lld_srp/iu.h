@@ -14,7 +14,7 @@ using Iu = std::span<const std::uint8_t>;  // an IU as received: its length is t
 
 // One direction of a command's data, as the initiator offers it.
 struct DataBuffer {
-  std::uint64_t bytes = 0;                      // expected transfer length
+  std::uint64_t bytes = 0;                        // expected transfer length
   std::span<const wire::MemoryDesc> descriptors;  // in the IU; their sum is at least `bytes`
 };
 
@@ -44,12 +44,12 @@ enum class CmdFault : std::uint16_t {
   invalid_field = 0x0e03,
 };
 
-// The opcode of an IU if the IU is one that an initiator may send on a channel and is long enough for
-// it; nothing otherwise: the channel cannot go on, since nothing in such an IU can be answered.
+// The opcode of an IU if the IU is one that an initiator may send on a channel and is long enough
+// for it; nothing otherwise: the channel cannot go on, since nothing in such an IU can be answered.
 std::optional<wire::Opcode> classify(Iu iu) noexcept;
 
-// Precondition: classify() said cmd. Tag, LUN, attribute and the first 16 CDB bytes are set also where
-// a fault is returned.
+// Precondition: classify() said cmd. Tag, LUN, attribute and the first 16 CDB bytes are set also
+// where a fault is returned.
 [[nodiscard]] CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept;
 
 // Precondition: classify() said tsk_mgmt.
@@ -70,9 +70,10 @@ struct LoginFault {
   const char* text;  // what is wrong, for the log
 };
 
-// What is wrong with the request by itself, or nothing. request.tag is set whenever private_data holds
-// one. Shorter data than 56 bytes is refused, longer data is cut (InfiniBand pads).
-[[nodiscard]] std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) noexcept;
+// What is wrong with the request by itself, or nothing. request.tag is set whenever private_data
+// holds one. Shorter data than 56 bytes is refused, longer data is cut (InfiniBand pads).
+[[nodiscard]] std::optional<LoginFault> parse_login(Iu private_data,
+                                                    LoginRequest& request) noexcept;
 
 wire::LoginRej build_login_rej(const wire::Tag& tag, wire::LoginRejReason reason) noexcept;
 

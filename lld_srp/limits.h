@@ -6,15 +6,16 @@
 
 namespace srp {
 
-// An IU that carries n in-line descriptors is 68 + 16 n bytes; the count is one byte in each direction.
+// An IU that carries n in-line descriptors is 68 + 16 n bytes; the count is one byte in each
+// direction.
 inline constexpr std::size_t descriptors_in_iu_max = 255;
 
 // Data memory comes in pages: tgtd writes up to a few hundred bytes into buffers of commands that
 // offered none, and aio and O_DIRECT stores want alignment.
 inline constexpr std::size_t page_bytes = 4096;
 
-// tgtd refuses a response shorter than the CDB's allocation length, so short offers are served from a
-// longer buffer and cut. No allocation length needs more than this.
+// tgtd refuses a response shorter than the CDB's allocation length, so short offers are served from
+// a longer buffer and cut. No allocation length needs more than this.
 inline constexpr std::uint32_t allocation_bytes_max = 64 * 1024;
 
 // Receives beyond the request limit: IUs that cost no credit (CRED_RSP, AER_RSP, I_LOGOUT).
@@ -23,6 +24,9 @@ inline constexpr unsigned uncredited_receives = 4;
 // Completions taken from one CQ before others get their turn.
 inline constexpr int poll_batch = 16;
 inline constexpr int poll_budget = 128;
+
+// RDMA/CM events handled before others get their turn; a login takes milliseconds.
+inline constexpr int cm_event_budget = 16;
 
 // Work requests chained into one post.
 inline constexpr int chain_max = 16;

@@ -44,8 +44,8 @@ std::unique_ptr<addrinfo, AddrinfoDeleter> resolve(const Portal& portal) {
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* info = nullptr;
-  const int error = getaddrinfo(portal.address.c_str(), std::to_string(portal.port).c_str(), &hints,
-                                &info);
+  const int error =
+      getaddrinfo(portal.address.c_str(), std::to_string(portal.port).c_str(), &hints, &info);
   if (error != 0) throw std::runtime_error(gai_strerror(error));
   return std::unique_ptr<addrinfo, AddrinfoDeleter>{info};
 }
@@ -66,6 +66,7 @@ const Device::Callbacks Listener::device_callbacks = {
       channel.count_event();
       poll(channel);
     },
+    poll,
     [](Channel& channel) noexcept { channel.fail("asynchronous error of the queue pair"); },
 };
 
@@ -98,7 +99,8 @@ bool Listener::add_portal(const Portal& portal) {
   }
   bool added = false;
   for (const Portal& one : wanted) {
-    const bool known = std::ranges::any_of(portals_, [&](const auto& p) { return p.portal == one; });
+    const bool known =
+        std::ranges::any_of(portals_, [&](const auto& p) { return p.portal == one; });
     if (known) continue;
     portals_.push_back({one, nullptr, portal.address.empty(), "not tried yet"});
     added = true;
@@ -186,8 +188,7 @@ void Listener::activate() noexcept {
     const std::string before = std::exchange(portal.problem, {});
     try {
       listen(portal);
-      log_notice("listening on %s",
-                 with_port(portal.portal.address, portal.portal.port).c_str());
+      log_notice("listening on %s", with_port(portal.portal.address, portal.portal.port).c_str());
     } catch (const std::exception& error) {
       portal.problem = error.what();
       if (portal.problem != before && !portal.optional) {
@@ -217,8 +218,10 @@ void Listener::listen(ListeningPortal& portal) {
 void Listener::on_readable(void* self) noexcept {
   auto& listener = *static_cast<Listener*>(self);
   rdma_cm_event* raw = nullptr;
-  while (rdma_get_cm_event(listener.channel_.get(), &raw) == 0) {
-    // Acknowledged before anything is done about it: an id whose events are not cannot be destroyed.
+  for (int i = 0; i < cm_event_budget; ++i) {
+    if (rdma_get_cm_event(listener.channel_.get(), &raw) != 0) return;
+    // Acknowledged before anything is done about it: an id whose events are not cannot be
+    // destroyed.
     CmEvent event{raw->event, raw->id, raw->listen_id, raw->status, raw->param.conn, {}};
     const auto* data = static_cast<const std::uint8_t*>(raw->param.conn.private_data);
     if (raw->event == RDMA_CM_EVENT_CONNECT_REQUEST && data != nullptr) {
@@ -235,8 +238,7 @@ void Listener::handle(CmEvent& event) noexcept {
   auto* connection = static_cast<Connection*>(event.id->context);
   if (connection == nullptr) return;  // a listening id
   switch (event.type) {
-    case RDMA_CM_EVENT_ESTABLISHED:
-      return connection->on_established();
+    case RDMA_CM_EVENT_ESTABLISHED: return connection->on_established();
     case RDMA_CM_EVENT_DISCONNECTED:
       return connection->on_disconnected("the initiator disconnected");
     case RDMA_CM_EVENT_TIMEWAIT_EXIT:
@@ -245,8 +247,7 @@ void Listener::handle(CmEvent& event) noexcept {
     case RDMA_CM_EVENT_UNREACHABLE:
     case RDMA_CM_EVENT_REJECTED:
       return connection->on_disconnected("the initiator gave up its login");
-    default:
-      return;
+    default: return;
   }
 }
 
@@ -274,8 +275,8 @@ void Listener::on_connect_request(CmEvent& event) noexcept {
   }
 }
 
-// Everything that can fail for want of resources comes before the old session is touched. Throws with
-// id still owned by the caller until the connection has it; then the connection refuses.
+// Everything that can fail for want of resources comes before the old session is touched. Throws
+// with id still owned by the caller until the connection has it; then the connection refuses.
 void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
                       const InitiatorIdentity& initiator, TargetPort& port) {
   Device& device = device_of(*id);
@@ -287,8 +288,8 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
   // Of an initiator that offers no READ at all one is asked for: Linux's CM adopts what we answer.
   sizes.read_depth = std::max<std::uint8_t>(
       1, std::min(event.param.initiator_depth, device.limits().read_depth_max));
-  auto made = std::make_unique<Connection>(*id, device, sizes, settings_.login_timeout_s, loop_,
-                                           reap_);
+  auto made =
+      std::make_unique<Connection>(*id, device, sizes, settings_.login_timeout_s, loop_, reap_);
   Connection& connection = *connections_.emplace_back(std::move(made));
   connection.own(std::move(id));
 

@@ -1,8 +1,8 @@
 // The RDMA/CM side: portals that listen, connection requests, devices that come and go.
 //
-// Owns the event channel, the devices in use and all connections. Everything that is missing (no RDMA
-// device, an address that no device has) is tried again at every second, and its reason is kept for
-// `tgtadm --mode portal --op show`.
+// Owns the event channel, the devices in use and all connections. Everything that is missing (no
+// RDMA device, an address that no device has) is tried again at every second, and its reason is
+// kept for `tgtadm --mode portal --op show`.
 #pragma once
 
 #include <cstdint>

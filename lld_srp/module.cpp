@@ -1,5 +1,5 @@
-// The module as tgtd sees it: its entry, the table of callbacks, and the checks before both are used.
-// Callbacks do nothing here but cross the edge from C.
+// The module as tgtd sees it: its entry, the table of callbacks, and the checks before both are
+// used. Callbacks do nothing here but cross the edge from C.
 
 #include <infiniband/verbs.h>
 
@@ -23,7 +23,8 @@ namespace {
 constexpr std::uint16_t version_iscsi = 0x0960;
 constexpr std::uint16_t version_srp = 0x0940;
 
-// A plain pointer: tgtd calls exit() from error paths, with everything alive, and nothing may run then.
+// A plain pointer: tgtd calls exit() from error paths, with everything alive, and nothing may run
+// then.
 Driver* driver;
 int own_index = -1;
 
@@ -76,8 +77,7 @@ int on_lu_create(tgt::scsi_lu* lu) noexcept {
   constexpr unsigned maximum_transfer_length = 4;  // within the page's parameters
   tgt::vpd* page = lu->attrs.lu_vpd[block_limits];
   if (driver != nullptr && page != nullptr && page->size >= maximum_transfer_length + 4) {
-    const wire::Be32 blocks =
-        (driver->config().settings.command_mib_max << 20) >> lu->blk_shift;
+    const wire::Be32 blocks = (driver->config().settings.command_mib_max << 20) >> lu->blk_shift;
     std::memcpy(page->data + maximum_transfer_length, &blocks, sizeof blocks);
   }
   return 0;
@@ -164,8 +164,8 @@ extern "C" [[gnu::visibility("default")]] void register_bs_module() {
   if (const char* wrong = tgt::check_host()) {
     return log_error("this tgtd is laid out differently (%s): the driver stays out", wrong);
   }
-  // Before any verbs object: tgtd forks. A refusal means that iser was first or that the kernel copies
-  // pinned pages by itself.
+  // Before any verbs object: tgtd forks. A refusal means that iser was first or that the kernel
+  // copies pinned pages by itself.
   (void)ibv_fork_init();
   fill_table();
   const int index = tgt::register_driver(&tgt::driver_table);

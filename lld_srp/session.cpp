@@ -8,11 +8,10 @@ namespace srp {
 
 namespace {
 
-// What tgtadm shows of the nexus. tgt-admin and the distribution's scripts look for "Connection:" and
-// paste its number into a shell; no line may begin like one of tgtadm's own headings.
+// What tgtadm shows of the nexus. tgt-admin and the distribution's scripts look for "Connection:"
+// and paste its number into a shell; no line may begin like one of tgtadm's own headings.
 std::string nexus_info(const InitiatorIdentity& initiator, const std::string& name) {
-  return "            Initiator: " + name + " alias: none\n" +
-         "            Connection: 1\n" +
+  return "            Initiator: " + name + " alias: none\n" + "            Connection: 1\n" +
          "                RDMA IP Address: " + to_string(initiator.address) + "\n";
 }
 
@@ -47,8 +46,8 @@ void Session::close(const char* why) noexcept {
 bool Session::fenced(LunNumber lun) const noexcept {
   return std::any_of(predecessors_.begin(), predecessors_.end(), [lun](const Session* old) {
     return old->tasks_.count_if([lun](const TaskSet::Entry& entry) {
-             return entry.in_tgtd() && entry.lun == lun;
-           }) != 0;
+      return entry.in_tgtd() && entry.lun == lun;
+    }) != 0;
   });
 }
 

@@ -1,8 +1,8 @@
 // One I_T nexus: an initiator port logged in to a target port, over one channel or several.
 //
-// Live while it has a channel; then draining until tgtd has given back its last command, because tgtd
-// cancels nothing. A login of the same initiator makes a new session at once, whose commands are held
-// where the old one still has some on the same unit. Owned by its TargetPort.
+// Live while it has a channel; then draining until tgtd has given back its last command, because
+// tgtd cancels nothing. A login of the same initiator makes a new session at once, whose commands
+// are held where the old one still has some on the same unit. Owned by its TargetPort.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -30,15 +30,14 @@ struct PendingTaskTag;
 class Session {
  public:
   // A task management function that has not been answered yet.
-  class PendingTask
-      : public boost::intrusive::list_base_hook<
-            boost::intrusive::tag<PendingTaskTag>,
-            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class PendingTask : public boost::intrusive::list_base_hook<
+                          boost::intrusive::tag<PendingTaskTag>,
+                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     struct Owner {
-      void (*reconsider)(PendingTask&) noexcept;         // commands have ended
+      void (*reconsider)(PendingTask&) noexcept;           // commands have ended
       void (*managed)(PendingTask&, int result) noexcept;  // tgtd is done with its part
-      void (*expired)(PendingTask&) noexcept;            // no time is left
+      void (*expired)(PendingTask&) noexcept;              // no time is left
     };
     explicit PendingTask(const Owner& owner) noexcept : owner_(owner) {}
     PendingTask(const PendingTask&) = delete;
@@ -52,7 +51,8 @@ class Session {
     const Owner& owner_;
   };
 
-  // Makes the nexus known to tgtd; throws std::system_error. idle is deferred when the session is done.
+  // Makes the nexus known to tgtd; throws std::system_error. idle is deferred when the session is
+  // done.
   Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initiator, EventLoop& loop,
           Job& idle);
   ~Session();
@@ -96,12 +96,12 @@ class Session {
   [[nodiscard]] bool fenced(LunNumber lun) const noexcept;
   void on_change() noexcept;
 
-  using PendingTasks = boost::intrusive::list<
-      PendingTask,
-      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-          boost::intrusive::tag<PendingTaskTag>,
-          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-      boost::intrusive::constant_time_size<false>>;
+  using PendingTasks =
+      boost::intrusive::list<PendingTask,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::tag<PendingTaskTag>,
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+                             boost::intrusive::constant_time_size<false>>;
 
   EventLoop& loop_;
   Job& idle_;

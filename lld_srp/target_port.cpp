@@ -126,9 +126,10 @@ void TargetPorts::add(const tgt::target& target) {
   remove(target.tid);  // a target of that number that tgtd dropped behind our back
   const PortId id = identifier_of(target.name);
   if (const TargetPort* other = find(id)) {
-    log_error("target %d %s: port identifier %s is that of target %d %s: it cannot be logged in to; "
-              "give it an id_ext of its own in srp.conf",
-              target.tid, target.name, to_string(id).c_str(), other->tid(), other->name().c_str());
+    log_error(
+        "target %d %s: port identifier %s is that of target %d %s: it cannot be logged in to; "
+        "give it an id_ext of its own in srp.conf",
+        target.tid, target.name, to_string(id).c_str(), other->tid(), other->name().c_str());
   }
   ports_.push_back(std::make_unique<TargetPort>(target.tid, target.name, id));
 }
@@ -187,15 +188,15 @@ Session& TargetPorts::add_session(TargetPort& port, const InitiatorIdentity& ini
 
 bool TargetPorts::on_managed(std::uint64_t task_id, int result) noexcept {
   return std::any_of(ports_.begin(), ports_.end(), [&](const auto& port) {
-    return std::any_of(port->sessions().begin(), port->sessions().end(), [&](const auto& session) {
-      return session->on_managed(task_id, result);
-    });
+    return std::any_of(port->sessions().begin(), port->sessions().end(),
+                       [&](const auto& session) { return session->on_managed(task_id, result); });
   });
 }
 
 void TargetPorts::reap() noexcept {
   for (const auto& port : ports_) port->reap();
-  std::erase_if(ports_, [](const auto& port) { return port->retired() && port->sessions().empty(); });
+  std::erase_if(ports_,
+                [](const auto& port) { return port->retired() && port->sessions().empty(); });
 }
 
 }  // namespace srp

@@ -1,8 +1,8 @@
 // SRP target ports: one for each of our tgtd targets, with its identifier and its sessions.
 //
 // tgtd's target_list is the truth. tgtd tells us of a new target, but not of the end of one that is
-// deleted through another driver's name, so the ports are brought in line with the list at every tick
-// and before every decision.
+// deleted through another driver's name, so the ports are brought in line with the list at every
+// tick and before every decision.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace srp {
 // "0x" and 16 hex digits without the prefix: the form of add_target's id_ext and ioc_guid.
 std::string hex64(std::uint64_t value);
 
-// Identifier of this host for ioc_guid: from /etc/machine-id, else from the host's name; the same after
-// a restart, locally administered in the sense of EUI-64.
+// Identifier of this host for ioc_guid: from /etc/machine-id, else from the host's name; the same
+// after a restart, locally administered in the sense of EUI-64.
 std::uint64_t host_guid();
 
 class TargetPort {

@@ -14,16 +14,11 @@ std::uint64_t last_task_id;  // tgtd's request ids: never reused, so that a late
 
 const char* name_of(wire::TaskFunction function) noexcept {
   switch (function) {
-    case wire::TaskFunction::abort_task:
-      return "ABORT TASK";
-    case wire::TaskFunction::abort_task_set:
-      return "ABORT TASK SET";
-    case wire::TaskFunction::clear_task_set:
-      return "CLEAR TASK SET";
-    case wire::TaskFunction::lun_reset:
-      return "LUN RESET";
-    case wire::TaskFunction::clear_aca:
-      return "CLEAR ACA";
+    case wire::TaskFunction::abort_task: return "ABORT TASK";
+    case wire::TaskFunction::abort_task_set: return "ABORT TASK SET";
+    case wire::TaskFunction::clear_task_set: return "CLEAR TASK SET";
+    case wire::TaskFunction::lun_reset: return "LUN RESET";
+    case wire::TaskFunction::clear_aca: return "CLEAR ACA";
   }
   return "reserved function";
 }
@@ -60,12 +55,9 @@ void Task::start(const TaskRequest& request) noexcept {
   log_notice("%s: %s, unit %llu", session_.initiator_name().c_str(), name_of(request.function),
              static_cast<unsigned long long>(lun_));
   switch (request.function) {
-    case wire::TaskFunction::abort_task:
-      return abort_task();
-    case wire::TaskFunction::lun_reset:
-      return reset_unit();
-    default:
-      return answer(wire::RspCode::unsupported);
+    case wire::TaskFunction::abort_task: return abort_task();
+    case wire::TaskFunction::lun_reset: return reset_unit();
+    default: return answer(wire::RspCode::unsupported);
   }
 }
 
@@ -74,8 +66,8 @@ bool Task::concerns(const TaskSet::Entry& entry) const noexcept {
   return entry.tag == request_.task_tag;
 }
 
-// Linux aborts on the command's own channel. An equal tag on another one may be another command, since
-// tags of tasks repeat there: look further only if nothing is found here.
+// Linux aborts on the command's own channel. An equal tag on another one may be another command,
+// since tags of tasks repeat there: look further only if nothing is found here.
 void Task::abort_task() noexcept {
   TaskSet& tasks = session_.tasks();
   const auto here = [this](const TaskSet::Entry& entry) {
@@ -125,9 +117,9 @@ void Task::answer(wire::RspCode code) noexcept {
   if (channel_.failed()) return;  // drop() ends it
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);
-  reply_.iu_bytes = static_cast<std::uint32_t>(
-      build_task_rsp({reply_.iu, channel_.sizes().response_bytes}, request_.tag,
-                     channel_.credits().announce(), code));
+  reply_.iu_bytes =
+      static_cast<std::uint32_t>(build_task_rsp({reply_.iu, channel_.sizes().response_bytes},
+                                                request_.tag, channel_.credits().announce(), code));
   log_notice("%s: %s answered with code %u", session_.initiator_name().c_str(),
              name_of(request_.function), static_cast<unsigned>(code));
   channel_.reply(reply_);

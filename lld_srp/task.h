@@ -1,8 +1,8 @@
 // The life of one SRP_TSK_MGMT: abort what it names, wait until that has ended, answer.
 //
-// tgtd cancels nothing, so "abort" means that the command's response is suppressed and that the answer
-// waits for its end; the initiator's memory is then safe to reuse. An answer must come before the
-// initiator gives up (5 s): past that it is "failed", and the commands stay suppressed.
+// tgtd cancels nothing, so "abort" means that the command's response is suppressed and that the
+// answer waits for its end; the initiator's memory is then safe to reuse. An answer must come
+// before the initiator gives up (5 s): past that it is "failed", and the commands stay suppressed.
 #pragma once
 
 #include "lld_srp/iu.h"

@@ -14,8 +14,7 @@ LunNumber decode_lun(const wire::Lun& lun) noexcept {
     case 0:  // peripheral
     case 1:  // flat space
       return LunNumber{lun[0] & 0x3fU} << 8 | lun[1];
-    default:
-      return lun_invalid;
+    default: return lun_invalid;
   }
 }
 

@@ -19,8 +19,8 @@ class Channel;
 using LunNumber = std::uint64_t;
 inline constexpr LunNumber lun_invalid = ~LunNumber{0};
 
-// SAM addressing: peripheral (also with a bus byte, as old initiators number LUNs above 255) and flat
-// space; the REPORT LUNS well-known unit counts as LUN 0. lun_invalid for all else.
+// SAM addressing: peripheral (also with a bus byte, as old initiators number LUNs above 255) and
+// flat space; the REPORT LUNS well-known unit counts as LUN 0. lun_invalid for all else.
 LunNumber decode_lun(const wire::Lun& lun) noexcept;
 // The one encoding that tgtd sees, since it compares numbers byte by byte.
 wire::Lun encode_lun(LunNumber lun) noexcept;
@@ -30,10 +30,9 @@ struct TaskSetTag;  // tells this membership from others that a command has
 class TaskSet {
  public:
   // One command. Its owner inserts it when it is accepted and erases it when it has ended.
-  class Entry
-      : public boost::intrusive::list_base_hook<
-            boost::intrusive::tag<TaskSetTag>,
-            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class Entry : public boost::intrusive::list_base_hook<
+                    boost::intrusive::tag<TaskSetTag>,
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     // abort: the command must not answer any more; it ends at once where tgtd does not hold it.
     // proceed: a held command may go to tgtd.
@@ -118,12 +117,12 @@ class TaskSet {
   [[nodiscard]] bool watched() const noexcept { return held_ != 0 || abandoned_ != 0; }
 
  private:
-  using Entries = boost::intrusive::list<
-      Entry,
-      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-          boost::intrusive::tag<TaskSetTag>,
-          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-      boost::intrusive::constant_time_size<false>>;
+  using Entries =
+      boost::intrusive::list<Entry,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::tag<TaskSetTag>,
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+                             boost::intrusive::constant_time_size<false>>;
 
   void abort(Entry& entry) noexcept;
 

@@ -1,5 +1,5 @@
-// Verbs objects with one owner each, and the tags that work requests carry.
-// A class declares its handles in the order in which verbs builds them; destruction is then teardown.
+// Verbs objects with one owner each, and the tags that work requests carry. A class declares its
+// handles in the order in which verbs builds them; destruction is then teardown.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -73,7 +73,8 @@ class RegisteredMemory {
   Mr mr_;
 };
 
-// What a work request was, since a failed completion says nothing but its wr_id: the address of a Work.
+// What a work request was, since a failed completion says nothing but its wr_id: the address of a
+// Work.
 enum class WorkKind : std::uint8_t {
   receive,        // Receive: an IU came
   fetch,          // Fetch: an RDMA READ of a command's data-out

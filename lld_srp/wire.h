@@ -1,5 +1,6 @@
-// SRP as bytes: the layouts and codes of ANSI INCITS 365-2002 (SRP r16a), with the immediate data of
-// SRP-2 as Linux speaks it. Types only. All have alignment 1, so that they may lie anywhere in an IU.
+// SRP as bytes: the layouts and codes of ANSI INCITS 365-2002 (SRP r16a), with the immediate data
+// of SRP-2 as Linux speaks it. Types only. All have alignment 1, so that they may lie anywhere in
+// an IU.
 #pragma once
 
 #include <array>
@@ -21,7 +22,8 @@ class Be {
 
  private:
   using Bytes = std::array<std::uint8_t, sizeof(T)>;
-  static_assert(std::endian::native == std::endian::little, "big-endian hosts: swap is the identity");
+  static_assert(std::endian::native == std::endian::little,
+                "big-endian hosts: swap is the identity");
 
   static constexpr T swap(T value) noexcept {
     if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);

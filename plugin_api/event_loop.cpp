@@ -39,8 +39,7 @@ UniqueFd::~UniqueFd() {
   if (fd_ >= 0) close(fd_);
 }
 
-FdWatch::FdWatch(int fd, Handler handler, void* owner)
-    : fd_(fd), handler_(handler), owner_(owner) {
+FdWatch::FdWatch(int fd, Handler handler, void* owner) : fd_(fd), handler_(handler), owner_(owner) {
   if (tgt::tgt_event_add(fd, EPOLLIN, on_event, this) != 0) {
     throw std::system_error(errno ? errno : ENOMEM, std::generic_category(), "tgt_event_add");
   }
@@ -77,7 +76,8 @@ void EventLoop::on_scheduled(tgt::event_data*) noexcept {
 
 void EventLoop::run_jobs() noexcept {
   Jobs due;
-  due.swap(jobs_);  // what a job defers waits for the next round, so the loop's descriptors are served
+  due.swap(
+      jobs_);  // what a job defers waits for the next round, so the loop's descriptors are served
   while (!due.empty()) {
     Job& job = due.front();
     due.pop_front();
@@ -95,8 +95,8 @@ Ticker::Ticker(FdWatch::Handler on_tick, void* owner)
 void Ticker::on_timer(void* self) noexcept {
   auto& ticker = *static_cast<Ticker*>(self);
   std::uint64_t expirations = 0;
-  // After a stall of the process many periods have expired; peers were stalled by us just as long, so
-  // they count as one tick.
+  // After a stall of the process many periods have expired; peers were stalled by us just as long,
+  // so they count as one tick.
   while (read(ticker.fd_.get(), &expirations, sizeof expirations) > 0) {
   }
   ticker.on_tick_(ticker.owner_);

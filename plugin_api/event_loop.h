@@ -23,8 +23,8 @@ class UniqueFd {
   int fd_;
 };
 
-// A file descriptor in tgtd's epoll set, level-triggered, from construction to destruction.
-// The descriptor must be non-blocking and outlive the watch. tgtd drops the rest of a batch of events
+// A file descriptor in tgtd's epoll set, level-triggered, from construction to destruction. The
+// descriptor must be non-blocking and outlive the watch. tgtd drops the rest of a batch of events
 // whenever any watch ends, so a handler drains its descriptor and relies on being called again.
 class FdWatch {
  public:
@@ -45,9 +45,8 @@ class FdWatch {
 };
 
 // Something to do soon, outside the call that asks for it. Ends its own membership when destroyed.
-class Job
-    : public boost::intrusive::list_base_hook<
-          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class Job : public boost::intrusive::list_base_hook<
+                boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   using Run = void (*)(void* owner) noexcept;
 
@@ -62,8 +61,8 @@ class Job
   void* owner_;
 };
 
-// The jobs of one driver instance. tgtd corrupts its list of scheduled events when one is removed or
-// freed while handlers run, so there is one event for the whole process, which is never removed.
+// The jobs of one driver instance. tgtd corrupts its list of scheduled events when one is removed
+// or freed while handlers run, so there is one event for the whole process, which is never removed.
 class EventLoop {
  public:
   EventLoop() noexcept;
@@ -78,8 +77,7 @@ class EventLoop {
   static void on_scheduled(tgt::event_data* event) noexcept;
   void run_jobs() noexcept;
 
-  using Jobs =
-      boost::intrusive::list<Job, boost::intrusive::constant_time_size<false>>;
+  using Jobs = boost::intrusive::list<Job, boost::intrusive::constant_time_size<false>>;
   Jobs jobs_;
 };
 

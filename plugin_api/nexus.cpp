@@ -30,7 +30,8 @@ bool Nexus::alive() const noexcept { return it_nexus_lookup(tid_, id_) != nullpt
 
 Submitted Nexus::submit(scsi_cmd& cmd) noexcept {
   cmd.cmd_itn_id = id_;
-  // ORDERED and HEAD OF QUEUE make tgtd complete an aborted command twice; their order is kept by us.
+  // ORDERED and HEAD OF QUEUE make tgtd complete an aborted command twice; their order is kept by
+  // us.
   cmd.attribute = MSG_SIMPLE_TAG;
   ++in_flight_;  // before the call: the notification may come inside it
   const int error = target_cmd_queue(tid_, &cmd);

@@ -1,8 +1,8 @@
 // One I_T nexus of tgtd, and the commands that it holds for us.
 //
-// Owns tgtd's traps of a command's life: a refused command was never linked and is never retired, an
-// accepted one is retired exactly once, after its notification; tgtd calls cmd_end_notify from inside
-// submit() as often as not.
+// Owns tgtd's traps of a command's life: a refused command was never linked and is never retired,
+// an accepted one is retired exactly once, after its notification; tgtd calls cmd_end_notify from
+// inside submit() as often as not.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@
 namespace srp::tgt {
 
 enum class Submitted : std::uint8_t {
-  accepted,      // cmd_end_notify will come, or has come already
-  target_busy,   // the target is offline: answer BUSY
-  nexus_gone,    // the target or nexus is gone: the session is dead
+  accepted,     // cmd_end_notify will come, or has come already
+  target_busy,  // the target is offline: answer BUSY
+  nexus_gone,   // the target or nexus is gone: the session is dead
 };
 
 enum class Managed : std::uint8_t {
@@ -24,9 +24,9 @@ enum class Managed : std::uint8_t {
 
 class Nexus {
  public:
-  // Makes the nexus known to tgtd. info is shown by `tgtadm --mode target --op show`: lines that begin
-  // with blanks and end with a newline, one of them "Connection: <decimal>"; it is kept by pointer.
-  // Throws std::system_error: ENOENT (no such target), EEXIST, ENOMEM.
+  // Makes the nexus known to tgtd. info is shown by `tgtadm --mode target --op show`: lines that
+  // begin with blanks and end with a newline, one of them "Connection: <decimal>"; it is kept by
+  // pointer. Throws std::system_error: ENOENT (no such target), EEXIST, ENOMEM.
   Nexus(int tid, std::uint64_t id, char* info);
   // Precondition: nothing in flight. A nexus that tgtd lost with its target is no error.
   ~Nexus();
@@ -40,8 +40,8 @@ class Nexus {
   // False once tgtd has dropped the target under us.
   [[nodiscard]] bool alive() const noexcept;
 
-  // Hands cmd to tgtd; cmd and its buffers are tgtd's until the notification. The caller filled scb,
-  // scb_len, lun, tag, data_dir and both data buffers; the rest is set here.
+  // Hands cmd to tgtd; cmd and its buffers are tgtd's until the notification. The caller filled
+  // scb, scb_len, lun, tag, data_dir and both data buffers; the rest is set here.
   [[nodiscard]] Submitted submit(scsi_cmd& cmd) noexcept;
 
   // Gives back a command that was notified. May call mgmt_end_notify.

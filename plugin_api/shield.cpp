@@ -48,8 +48,7 @@ bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept {
       cdb[0] = static_cast<std::uint8_t>(cdb[0] - 4);
       cdb[1] &= 0x10;  // DPO is all that both have
       return true;
-    default:
-      return true;
+    default: return true;
   }
 }
 

@@ -1,7 +1,7 @@
 // Read-only views of tgtd's targets and logical units.
 //
-// tgtd frees both without telling the driver (a target can be deleted through another driver's name,
-// a logical unit always), so a view is looked up afresh in every event and never kept.
+// tgtd frees both without telling the driver (a target can be deleted through another driver's
+// name, a logical unit always), so a view is looked up afresh in every event and never kept.
 #pragma once
 
 #include <cstddef>

@@ -26,7 +26,7 @@ struct concat_buf;
 struct it_nexus_lu_info;
 struct target;
 
-// ---- commands -----------------------------------------------------------------------------------
+// ---- commands ----
 
 enum data_direction : std::uint32_t {
   DATA_NONE = 0,
@@ -81,7 +81,7 @@ struct scsi_cmd {
   it_nexus_lu_info* itn_lu_info;
 };
 
-// ---- targets, nexuses, logical units --------------------------------------------------------------
+// ---- targets, nexuses, logical units ----
 
 struct target {
   char* name;
@@ -218,7 +218,7 @@ struct iqn_acl_entry {
   list_head iqn_aclent_list;
 };
 
-// ---- the driver table -------------------------------------------------------------------------------
+// ---- the driver table ----
 
 struct tgt_driver {
   const char* name;
@@ -307,7 +307,7 @@ enum task_management : int {
   LOGICAL_UNIT_RESET = 0x17,
 };
 
-// ---- the event loop ----------------------------------------------------------------------------------
+// ---- the event loop ----
 
 struct event_data {
   void (*handler)(event_data* event);  // of a scheduled event
@@ -324,7 +324,7 @@ void tgt_event_del(int fd);
 void tgt_init_sched_event(event_data* event, sched_event_handler_t handler, void* data);
 void tgt_add_sched_event(event_data* event);
 
-// ---- functions -------------------------------------------------------------------------------------------
+// ---- functions ----
 
 extern tgt_driver* tgt_drivers[];
 extern short control_port;  // the -C option; instances beyond the first have one that is not 0
