@@ -19,7 +19,7 @@ using Number = unsigned long long;
 
 // Keys that tgt-admin hands to every target it configures; an error would leave the target half
 // made.
-constexpr std::array<std::string_view, 18> iscsi_keys = {"MaxRecvDataSegmentLength",
+constexpr std::array<std::string_view, 20> iscsi_keys = {"MaxRecvDataSegmentLength",
                                                          "MaxXmitDataSegmentLength",
                                                          "HeaderDigest",
                                                          "DataDigest",
@@ -33,6 +33,8 @@ constexpr std::array<std::string_view, 18> iscsi_keys = {"MaxRecvDataSegmentLeng
                                                          "ErrorRecoveryLevel",
                                                          "IFMarker",
                                                          "OFMarker",
+                                                         "IFMarkInt",
+                                                         "OFMarkInt",
                                                          "DefaultTime2Wait",
                                                          "DefaultTime2Retain",
                                                          "MaxConnections",
@@ -131,7 +133,8 @@ TargetPort* require_port(Driver& driver, int tid, const char* what) {
   return port;
 }
 
-tgt::tgtadm_err update_target(const char* name) {
+tgt::tgtadm_err update_target(Driver& driver, int tid, const char* name) {
+  if (require_port(driver, tid, "update target") == nullptr) return tgt::TGTADM_NO_TARGET;
   if (name != nullptr &&
       std::ranges::find(iscsi_keys, std::string_view{name}) != iscsi_keys.end()) {
     log_notice("target parameter %s is iSCSI's: ignored", name);
@@ -162,6 +165,7 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
 template <class Act>
 bool for_each_portal(std::string_view params, Act&& act) {
   constexpr std::string_view key = "portal=";
+  bool any = false;
   while (!params.empty()) {
     std::string_view one = params.substr(0, params.find(','));
     params.remove_prefix(std::min(one.size() + 1, params.size()));
@@ -175,8 +179,10 @@ bool for_each_portal(std::string_view params, Act&& act) {
       return false;
     }
     if (!act(*portal, one)) return false;
+    any = true;
   }
-  return true;
+  if (!any) log_error("no portal: use --param portal=10.0.0.1:5000, or portal=* for all addresses");
+  return any;
 }
 
 Listener* require_listener(Driver& driver) {
@@ -216,6 +222,10 @@ tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
   if (mode != tgt::MODE_SESSION && mode != tgt::MODE_CONNECTION) return tgt::TGTADM_INVALID_REQUEST;
   const TargetPort* port = require_port(driver, tid, "stat");
   if (port == nullptr) return tgt::TGTADM_NO_TARGET;
+  if (sid != 0 && port->find_session(sid) == nullptr) {
+    log_error("stat: target %d has no session %llu", tid, static_cast<Number>(sid));
+    return mode == tgt::MODE_SESSION ? tgt::TGTADM_NO_SESSION : tgt::TGTADM_NO_CONNECTION;
+  }
   tgt::tgt_stat_header(out);
   for (const auto& session : port->sessions()) {
     const std::uint64_t id = session->nexus().id();
@@ -235,7 +245,7 @@ tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
 tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t sid,
                        const char* name) {
   switch (mode) {
-    case tgt::MODE_TARGET: return update_target(name);
+    case tgt::MODE_TARGET: return update_target(driver, tid, name);
     case tgt::MODE_SESSION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_SESSION);
       log_error(

@@ -155,8 +155,8 @@ void Connection::on_attention() noexcept {
 
 void Connection::close() noexcept {
   log_notice("%s: channel closed: %s", peer_.c_str(), channel_.failure());
-  // Before the connection is established the CM would send no disconnect request, and destroying the
-  // id rejects; a device that is gone sends nothing. There is nothing to wait for then.
+  // Before the connection is established the CM would send no disconnect request, and destroying
+  // the id rejects; a device that is gone sends nothing. There is nothing to wait for then.
   const bool silent = state_ == State::connecting || channel_.device().removed();
   if (silent || rdma_disconnect(id_.get()) != 0) peer_gone_ = true;
   state_ = State::closing;

@@ -1,10 +1,11 @@
 // One RDMA/CM connection that carries an SRP channel: its cm id, its channel, its commands and
 // tasks. It takes the channel's IUs apart by opcode, and takes the channel down in order.
 //
-// Teardown: the channel fails (a completion, the CM, an administrator, a protocol error). A disconnect
-// request is sent. Queue pair and CQ are destroyed, so that the device touches no memory of ours any
-// more. Commands and tasks that tgtd does not hold end; tgtd gives back the others. The channel leaves
-// its session. The other side confirms the disconnect, or time is up: the connection is destroyed.
+// Teardown: the channel fails (a completion, the CM, an administrator, a protocol error). A
+// disconnect request is sent. Queue pair and CQ are destroyed, so that the device touches no memory
+// of ours any more. Commands and tasks that tgtd does not hold end; tgtd gives back the others. The
+// channel leaves its session. The other side confirms the disconnect, or time is up: the connection
+// is destroyed.
 #pragma once
 
 #include <cstdint>

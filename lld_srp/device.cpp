@@ -1,10 +1,9 @@
 #include "lld_srp/device.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <bit>
 
+#include "lld_srp/device_watch.h"
 #include "lld_srp/limits.h"
 #include "plugin_api/log.h"
 
@@ -38,13 +37,6 @@ int sink_access(const DeviceLimits& limits) noexcept {
   return IBV_ACCESS_LOCAL_WRITE | (limits.iwarp ? IBV_ACCESS_REMOTE_WRITE : 0);
 }
 
-// Identity of the device's entry in sysfs, which a device of the same name that comes later has
-// not.
-std::uint64_t sysfs_inode(const ibv_device& device) noexcept {
-  struct stat status {};
-  return stat(device.dev_path, &status) == 0 ? status.st_ino : 0;
-}
-
 constexpr std::size_t mib = std::size_t{1} << 20;
 
 }  // namespace
@@ -54,7 +46,7 @@ Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
     : callbacks_(callbacks),
       name_(ibv_get_device_name(device)),
       context_(verbs::required(ibv_open_device(device), "ibv_open_device")),
-      inode_(sysfs_inode(*device)),
+      identity_(device_identity(device->dev_path)),
       limits_(query_limits(*context_)),
       pd_(verbs::required(ibv_alloc_pd(context_.get()), "ibv_alloc_pd")),
       buffers_(*pd_, loop, sink_access(limits_), std::bit_ceil(settings.command_mib_max * mib),
@@ -74,7 +66,7 @@ Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
 Device::~Device() { SRP_ASSERT(channels_ == 0); }
 
 bool Device::still_there() const noexcept {
-  return inode_ == 0 || sysfs_inode(*context_->device) == inode_;
+  return identity_ == 0 || device_identity(context_->device->dev_path) == identity_;
 }
 
 void Device::on_completion_event(void* self) noexcept {

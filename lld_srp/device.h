@@ -76,7 +76,7 @@ class Device {
   Callbacks callbacks_;
   std::string name_;
   verbs::Context context_;
-  std::uint64_t inode_;  // of its entry in sysfs; 0: none
+  std::uint64_t identity_;  // of its entry in sysfs; 0: none
   DeviceLimits limits_;
   verbs::Pd pd_;
   BufferPool buffers_;

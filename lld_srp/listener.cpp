@@ -3,12 +3,9 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <functional>
 
 #include "lld_srp/address.h"
 #include "lld_srp/completion.h"
@@ -20,19 +17,6 @@ namespace {
 
 constexpr const char* any_ipv4 = "0.0.0.0";
 constexpr const char* any_ipv6 = "::";
-
-// Name and identity of the host's RDMA devices: a device that went and came is another one.
-std::uint64_t device_digest() noexcept {
-  std::uint64_t digest = 0;
-  std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/sys/class/infiniband_verbs", error)) {
-    struct stat status {};
-    if (stat(entry.path().c_str(), &status) != 0) continue;
-    digest ^= std::hash<std::string>{}(entry.path().filename().string()) * 31 + status.st_ino;
-  }
-  return digest;
-}
 
 struct AddrinfoDeleter {
   void operator()(addrinfo* info) const noexcept { freeaddrinfo(info); }
@@ -118,11 +102,9 @@ bool Listener::remove_portal(const Portal& portal) {
 }
 
 void Listener::on_tick() noexcept {
-  remove_dead_devices();
-  for (const auto& connection : connections_) connection->on_tick();
-  if (++ticks_ % ticks_per_second != 0) return;
   watch_devices();
-  activate();
+  for (const auto& connection : connections_) connection->on_tick();
+  if (++ticks_ % ticks_per_second == 0) activate();
 }
 
 void Listener::finish_closing() noexcept {
@@ -130,7 +112,7 @@ void Listener::finish_closing() noexcept {
 }
 
 // An address is worth an add_target line if the CM can bind to it, which needs a device behind it.
-std::vector<Portal> Listener::reachable() const {
+std::vector<Portal> Listener::reachable() {
   std::vector<Portal> found;
   if (!channel_) return found;
   ifaddrs* list = nullptr;
@@ -154,14 +136,17 @@ std::vector<Portal> Listener::reachable() const {
   return found;
 }
 
-bool Listener::has_device(const sockaddr& address) const {
+bool Listener::has_device(const sockaddr& address) {
   rdma_cm_id* raw = nullptr;
   if (rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP) != 0) return false;
   const verbs::CmId id{raw};
   sockaddr_storage any_port{};
   std::memcpy(&any_port, &address,
               address.sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-  return rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&any_port)) == 0 && raw->verbs != nullptr;
+  if (rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&any_port)) != 0) return false;
+  if (raw->verbs == nullptr) return false;
+  device_watch_.saw(*raw->verbs);
+  return true;
 }
 
 // Opens what is not open yet.
@@ -169,15 +154,15 @@ void Listener::activate() noexcept {
   if (!channel_) {
     channel_.reset(rdma_create_event_channel());
     if (!channel_) {
-      problem_ = errno == ENODEV ? "there is no RDMA device (yet)"
-                                 : std::string("rdma_create_event_channel: ") + strerror(errno);
+      report(errno == ENODEV ? "there is no RDMA device (yet)"
+                             : std::string("rdma_create_event_channel: ") + strerror(errno));
       return;
     }
     try {
       set_nonblocking(channel_->fd);
       watch_.emplace(channel_->fd, on_readable, this);
     } catch (const std::exception& error) {
-      problem_ = error.what();
+      report(error.what());
       channel_.reset();
       return;
     }
@@ -199,6 +184,13 @@ void Listener::activate() noexcept {
   }
 }
 
+// Logged when it is new, since it is found again every second.
+void Listener::report(const std::string& problem) {
+  if (problem != problem_)
+    log_notice("not listening: %s; tried again every second", problem.c_str());
+  problem_ = problem;
+}
+
 void Listener::listen(ListeningPortal& portal) {
   const auto address = resolve(portal.portal);
   rdma_cm_id* raw = nullptr;
@@ -211,6 +203,7 @@ void Listener::listen(ListeningPortal& portal) {
                    "rdma_set_option");
   }
   verbs::require(rdma_bind_addr(raw, address->ai_addr), "rdma_bind_addr");
+  if (raw->verbs != nullptr) device_watch_.saw(*raw->verbs);
   verbs::require(rdma_listen(raw, listen_backlog), "rdma_listen");
   portal.id = std::move(id);
 }
@@ -263,6 +256,7 @@ void Listener::on_connect_request(CmEvent& event) noexcept {
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
   try {
+    device_watch_.saw(*event.id->verbs);
     ports_.sync();
     const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
     if (verdict.port == nullptr) {
@@ -351,20 +345,12 @@ void Listener::on_device_removal(rdma_cm_id& id) noexcept {
   }
 }
 
-// Kernels without disassociation of user contexts let nobody remove a device that we have open, and
-// tell nobody either unless there is a connection on it.
 void Listener::watch_devices() noexcept {
-  const std::uint64_t seen = device_digest();
-  if (seen == devices_seen_) return;
-  devices_seen_ = seen;
   for (const auto& device : devices_) {
     if (!device->still_there()) device->mark_removed();
   }
   remove_dead_devices();
-  if (!channel_) return;
-  // Makes librdmacm look again: it closes devices that are gone and unused, and finds new ones.
-  int count = 0;
-  if (ibv_context** contexts = rdma_get_devices(&count)) rdma_free_devices(contexts);
+  device_watch_.release_removed();
 }
 
 void Listener::remove_dead_devices() noexcept {
@@ -373,12 +359,11 @@ void Listener::remove_dead_devices() noexcept {
       connection->on_disconnected("the RDMA device was removed");
     }
   }
-  const auto erased = std::erase_if(devices_, [](const auto& device) {
+  std::erase_if(devices_, [](const auto& device) {
     if (!device->removed() || device->channels() != 0) return false;
     log_notice("device %s: removed", device->name().c_str());
     return true;
   });
-  if (erased != 0) devices_seen_ = 0;  // so that librdmacm looks again, too
 }
 
 void Listener::reap() noexcept {

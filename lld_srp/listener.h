@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lld_srp/connection.h"
+#include "lld_srp/device_watch.h"
 #include "lld_srp/login.h"
 
 namespace srp {
@@ -40,7 +41,7 @@ class Listener {
   // Takes failed connections as far down as it goes now, instead of soon.
   void finish_closing() noexcept;
   // The addresses of this host at which an initiator can log in: numeric, with their port.
-  [[nodiscard]] std::vector<Portal> reachable() const;
+  [[nodiscard]] std::vector<Portal> reachable();
 
   [[nodiscard]] const std::vector<ListeningPortal>& portals() const noexcept { return portals_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Device>>& devices() const noexcept {
@@ -58,8 +59,9 @@ class Listener {
   // A copy of what a CM event says, taken before it is acknowledged.
   struct CmEvent;
 
-  [[nodiscard]] bool has_device(const sockaddr& address) const;
+  [[nodiscard]] bool has_device(const sockaddr& address);
   void activate() noexcept;
+  void report(const std::string& problem);
   void listen(ListeningPortal& portal);
   static void on_readable(void* self) noexcept;
   void handle(CmEvent& event) noexcept;
@@ -79,8 +81,8 @@ class Listener {
   EventLoop& loop_;
   Job reap_;
   std::string problem_;
-  std::uint64_t devices_seen_ = 0;  // digest of the host's RDMA devices
   unsigned ticks_ = 0;
+  DeviceWatch device_watch_;
   std::vector<std::unique_ptr<Device>> devices_;
   verbs::EventChannel channel_;
   std::optional<FdWatch> watch_;
