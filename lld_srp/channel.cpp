@@ -265,6 +265,16 @@ int Channel::poll(std::span<ibv_wc> wcs) noexcept {
   return 0;
 }
 
+bool Channel::look_again(int taken) noexcept {
+  if (taken != 0) {
+    empty_looks_ = 0;
+    return true;
+  }
+  if (empty_looks_ == empty_looks_max) return false;
+  ++empty_looks_;
+  return true;
+}
+
 void Channel::rearm() noexcept {
   if (cq_ && ibv_req_notify_cq(cq_.get(), 0) != 0) fail("ibv_req_notify_cq failed");
 }

@@ -132,6 +132,9 @@ class Channel {
   // ---- completions ----
   // Up to wcs.size() completions; the number taken, 0 also on failure of the CQ (then fail()).
   int poll(std::span<ibv_wc> wcs) noexcept;
+  // Is another look worth while, after one that took this many? For a while after traffic it is: the
+  // completion of a response, or the next request, is cheaper to find than to be woken for.
+  [[nodiscard]] bool look_again(int taken) noexcept;
   void rearm() noexcept;
   void count_event() noexcept { ++events_unacked_; }
   // A signaled send-side work request succeeded.
@@ -176,6 +179,7 @@ class Channel {
   std::uint32_t reads_posted_ = 0;
   std::uint32_t receives_posted_ = 0;
   unsigned events_unacked_ = 0;
+  unsigned empty_looks_ = 0;  // since something was found
   const char* failure_ = nullptr;
   std::vector<Receive> receives_;
   Receives spare_;

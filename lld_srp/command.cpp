@@ -24,7 +24,6 @@ constexpr std::uint16_t invalid_field_in_cdb = 0x2400;
 constexpr std::uint16_t unit_not_supported = 0x2500;
 
 constexpr std::uint8_t op_request_sense = 0x03;
-constexpr std::uint8_t op_unmap = 0x42;
 
 constexpr unsigned bit(CommandState state) noexcept { return 1U << static_cast<unsigned>(state); }
 
@@ -309,6 +308,7 @@ CmdResult Command::result_of(std::uint8_t status) noexcept {
     }
     return result;
   }
+  // Not tgtd's own count, which says that an UNMAP moved nothing.
   result.out = residual(request_.out.bytes, plan_.out_wanted, plan_.fetch_bytes);
   const std::uint32_t moved = moved_in(status);
   const std::uint64_t wanted = plan_.kind == CdbKind::medium_read

@@ -75,10 +75,10 @@ int take(Channel& channel, int limit) noexcept {
 
 void poll(Channel& channel) noexcept {
   if (channel.failed()) return;
-  if (take(channel, poll_budget) >= poll_budget) return channel.connection().poll_later();
+  if (channel.look_again(take(channel, poll_budget))) return channel.connection().poll_later();
   channel.rearm();
   // What came between the last look and the request for an event raises none.
-  if (take(channel, poll_budget) != 0) channel.connection().poll_later();
+  if (channel.look_again(take(channel, poll_budget))) channel.connection().poll_later();
 }
 
 }  // namespace srp

@@ -25,6 +25,10 @@ inline constexpr unsigned uncredited_receives = 4;
 inline constexpr int poll_batch = 16;
 inline constexpr int poll_budget = 128;
 
+// Looks at a CQ that has gone quiet before an event is asked for instead. Each is one round of tgtd's
+// loop, which serves everybody else as well.
+inline constexpr unsigned empty_looks_max = 32;
+
 // RDMA/CM events handled before others get their turn; a login takes milliseconds.
 inline constexpr int cm_event_budget = 16;
 
