@@ -102,7 +102,8 @@ CdbData describe_block_cdb(std::span<const std::uint8_t> cdb, unsigned shift) no
     case 0x41:  // WRITE SAME: one block, none with NDOB
       return write_of(std::uint64_t{1} << shift);
     case 0x93:
-      return (cdb[1] & 0x01) != 0 ? CdbData{CdbKind::parameter, 0, 0}
+      // tgtd does not know NDOB, and would write a block from a buffer that has none.
+      return (cdb[1] & 0x01) != 0 ? CdbData{CdbKind::unsafe, 0, 0}
                                   : write_of(std::uint64_t{1} << shift);
     case 0x89:  // COMPARE AND WRITE: both halves
       return write_of(std::uint64_t{2} * cdb[13] << shift);
@@ -112,15 +113,19 @@ CdbData describe_block_cdb(std::span<const std::uint8_t> cdb, unsigned shift) no
 
 }  // namespace
 
+void set_allocation_length(std::span<std::uint8_t> cdb, std::uint64_t bytes) noexcept {
+  for (const auto& field : length_fields) {
+    if (field.opcode != cdb[0] || field.direction != Direction::in) continue;
+    for (unsigned i = field.width; i-- > 0; bytes >>= 8) {
+      cdb[field.offset + i] = static_cast<std::uint8_t>(bytes);
+    }
+  }
+}
+
 CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) noexcept {
   if (medium.block_device) {
     const CdbData data = describe_block_cdb(cdb, medium.block_shift);
     if (data.kind != CdbKind::parameter || data.out_bytes == 0) return data;
-  }
-  // In fixed-block mode tgtd's tape store moves count times a block length that MODE SELECT sets,
-  // and does not look at the length of the buffer.
-  if (medium.tape && (cdb[0] == 0x08 || cdb[0] == 0x0a) && (cdb[1] & 0x01) != 0) {
-    return {CdbKind::unsafe, 0, 0};
   }
   CdbData data;
   for (const auto& field : length_fields) {

@@ -17,9 +17,11 @@ enum class CdbKind : std::uint8_t {
 
 // The unit's properties on which lengths depend.
 struct Medium {
+  bool exists = false;
   bool block_device = false;  // SBC or MMC: lengths count blocks
-  bool tape = false;
-  unsigned block_shift = 9;  // log2 of the block length
+  unsigned block_shift = 9;   // log2 of the block length
+
+  bool operator==(const Medium&) const = default;
 };
 
 // As much as the initiator offers.
@@ -30,6 +32,9 @@ struct CdbData {
   std::uint64_t out_bytes = as_offered;  // data-out that the CDB calls for
   std::uint64_t in_bytes = as_offered;   // data-in: transfer or allocation length
 };
+
+// Makes cdb, 16 bytes or more, ask for no more than bytes of parameter data, where it has such a field.
+void set_allocation_length(std::span<std::uint8_t> cdb, std::uint64_t bytes) noexcept;
 
 // cdb: 16 bytes or more.
 CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) noexcept;

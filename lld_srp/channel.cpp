@@ -137,6 +137,7 @@ void Channel::destroy_queue_pair() noexcept {
 void Channel::take(Receive& receive, std::uint32_t bytes) noexcept {
   SRP_ASSERT(receives_posted_ > 0);
   --receives_posted_;
+  quiet_ticks_ = 0;
   receive.bytes = bytes;
   post_receives();
 }
@@ -265,6 +266,25 @@ int Channel::poll(std::span<ibv_wc> wcs) noexcept {
   return 0;
 }
 
+void Channel::watch_peer() noexcept {
+  if (failed()) return;
+  if (send_wrs_used_ != 0) {
+    if (++silent_ticks_ >= silence_s_max * ticks_per_second) fail("the initiator is silent");
+    return;
+  }
+  silent_ticks_ = 0;
+  if (++quiet_ticks_ >= keepalive_s * ticks_per_second) post_keepalive();
+}
+
+// No bytes: neither address nor key counts, and the initiator notices nothing.
+void Channel::post_keepalive() noexcept {
+  ibv_send_wr wr{};
+  wr.wr_id = progress_.id();
+  wr.opcode = IBV_WR_RDMA_WRITE;
+  wr.send_flags = IBV_SEND_SIGNALED;
+  (void)post(wr, 1);
+}
+
 bool Channel::look_again(int taken) noexcept {
   if (taken != 0) {
     empty_looks_ = 0;
@@ -281,6 +301,7 @@ void Channel::rearm() noexcept {
 
 void Channel::on_sent() noexcept {
   SRP_ASSERT(covers_count_ > 0);
+  quiet_ticks_ = silent_ticks_ = 0;
   send_wrs_used_ -= covers_[covers_first_];
   covers_first_ = (covers_first_ + 1) % send_wrs_;
   --covers_count_;

@@ -142,6 +142,8 @@ class Channel {
   void on_read(Fetch& fetch) noexcept;
   // Posts what waits and fits; called at the end of a batch of completions.
   void pump() noexcept;
+  // Once a tick while the connection lives: keeps it alive, or finds that it is not.
+  void watch_peer() noexcept;
 
  private:
   using Receives = boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>>;
@@ -155,6 +157,7 @@ class Channel {
   bool post_read(Fetch& fetch) noexcept;
   bool post_reply(Reply& reply) noexcept;
   bool post(ibv_send_wr& first, unsigned count) noexcept;
+  void post_keepalive() noexcept;
 
   Device& device_;
   Connection& connection_;
@@ -179,7 +182,9 @@ class Channel {
   std::uint32_t reads_posted_ = 0;
   std::uint32_t receives_posted_ = 0;
   unsigned events_unacked_ = 0;
-  unsigned empty_looks_ = 0;  // since something was found
+  unsigned empty_looks_ = 0;   // since something was found
+  unsigned quiet_ticks_ = 0;   // since anything was received or sent
+  unsigned silent_ticks_ = 0;  // since a send was acknowledged, while some are not
   const char* failure_ = nullptr;
   std::vector<Receive> receives_;
   Receives spare_;

@@ -65,9 +65,9 @@ Residual residual(std::uint64_t offered, std::uint64_t wanted, std::uint64_t mov
 Medium medium_of(const tgt::scsi_lu* lu) noexcept {
   Medium medium;
   if (lu == nullptr) return medium;
+  medium.exists = true;
   const auto type = tgt::device_type(*lu);
   medium.block_device = type == tgt::DeviceType::disk || type == tgt::DeviceType::cd;
-  medium.tape = type == tgt::DeviceType::tape;
   medium.block_shift = lu->blk_shift;
   return medium;
 }
@@ -114,6 +114,7 @@ void Command::enter(CommandState next) noexcept {
 
 void Command::start(Receive& receive) noexcept {
   receive_ = &receive;
+  plan_ = {};
   const CmdFault fault = parse_cmd({receive.iu, receive.bytes}, request_);
   tag = request_.tag;
   lun = decode_lun(request_.lun);
@@ -127,11 +128,11 @@ void Command::start(Receive& receive) noexcept {
 std::uint16_t Command::make_plan() noexcept {
   tgt::target* target = tgt::find_target(session_.nexus().tid());
   const tgt::scsi_lu* lu = target ? tgt::find_lu(*target, lun) : nullptr;
-  const CdbData data = describe_cdb(request_.cdb, medium_of(lu));
+  plan_.medium = medium_of(lu);
+  const CdbData data = describe_cdb(request_.cdb, plan_.medium);
   const std::uint64_t out_offered = request_.out.bytes;
   const std::uint64_t in_offered = request_.in.bytes;
 
-  plan_ = {};
   plan_.kind = data.kind;
   plan_.out_wanted = data.out_bytes == as_offered ? out_offered : data.out_bytes;
   plan_.in_wanted = data.in_bytes == as_offered ? in_offered : data.in_bytes;
@@ -147,10 +148,17 @@ std::uint16_t Command::make_plan() noexcept {
     case CdbKind::medium_write:
       if (fetch < plan_.out_wanted) return static_cast<std::uint16_t>(CmdFault::invalid_field);
       break;
-    case CdbKind::medium_read: plan_.zero_in = tgt::bs_name(*lu) == "null"; break;
+    case CdbKind::medium_read: {
+      plan_.zero_in = tgt::bs_name(*lu) == "null";
+      // Stores that bypass the page cache read whole blocks or nothing; moved_in() cuts.
+      const std::uint64_t block = std::uint64_t{1} << lu->blk_shift;
+      in = std::min(plan_.in_wanted, (in + block - 1) / block * block);
+      break;
+    }
     case CdbKind::parameter:
       // tgtd refuses a buffer shorter than the allocation length instead of cutting its answer.
       in = std::max(in, std::min<std::uint64_t>(plan_.in_wanted, allocation_bytes_max));
+      shorten_allocation(in);
       plan_.zero_in = true;
       break;
   }
@@ -163,6 +171,15 @@ std::uint16_t Command::make_plan() noexcept {
   if (data.kind != CdbKind::medium_read) plan_.out_room = whole_pages(fetch);
   if (data.kind != CdbKind::medium_write) plan_.in_room = whole_pages(in);
   return std::size_t{plan_.out_room} + plan_.in_room > most ? invalid_field_in_cdb : 0;
+}
+
+// tgtd refuses an allocation length beyond the buffer: the CDB, which is ours, asks for what there is.
+void Command::shorten_allocation(std::uint64_t bytes) noexcept {
+  if (plan_.in_wanted > bytes) set_allocation_length(cdb(), bytes);
+}
+
+std::span<std::uint8_t> Command::cdb() noexcept {
+  return {receive_->iu + offsetof(wire::Cmd, cdb), sizeof wire::Cmd::cdb};
 }
 
 void Command::get_memory() noexcept {
@@ -207,6 +224,8 @@ void Command::execute() noexcept {
   if (channel_.failed()) return end();  // a dead channel's command must not reach the medium
   tgt::target* target = tgt::find_target(session_.nexus().tid());
   tgt::scsi_lu* lu = target ? tgt::find_lu(*target, lun) : nullptr;
+  // The unit may have been deleted, or made anew, since the plan was made.
+  if (medium_of(lu) != plan_.medium) return refuse(unit_not_supported);
   if (lu != nullptr) {
     if (const auto sense = screen(*lu)) return refuse(sense);
   }
@@ -223,11 +242,13 @@ void Command::execute() noexcept {
 
 // Sense for a command that tgtd must not see on this unit, 0 for all others.
 std::uint16_t Command::screen(tgt::scsi_lu& lu) noexcept {
-  if (tgt::is_passthrough(lu)) return unit_not_supported;
+  // Pass-through commands are not counted by tgtd. Of a tape, records shorter or longer than asked for
+  // end with data and CHECK CONDITION both, and their lengths are said in ways that only a tape has.
+  if (tgt::is_passthrough(lu) || tgt::device_type(lu) == tgt::DeviceType::tape) {
+    return unit_not_supported;
+  }
   if (tgt::reservation_crashes(lu, request_.cdb)) return invalid_field_in_cdb;
-  // The CDB lies in our own receive buffer.
-  std::span<std::uint8_t> cdb{receive_->iu + offsetof(wire::Cmd, cdb), sizeof wire::Cmd::cdb};
-  return tgt::make_aio_write(lu, cdb) ? 0 : invalid_opcode;
+  return tgt::make_aio_write(lu, cdb()) ? 0 : invalid_opcode;
 }
 
 void Command::fill_scsi() noexcept {
@@ -235,7 +256,7 @@ void Command::fill_scsi() noexcept {
   std::uint8_t* const scratch = channel_.device().scratch();
   std::uint8_t* const out = plan_.out_room ? buffer_.data : scratch;
   std::uint8_t* const in = plan_.in_room ? buffer_.data + plan_.out_room : scratch;
-  scsi_.scb = receive_->iu + offsetof(wire::Cmd, cdb);
+  scsi_.scb = cdb().data();
   scsi_.scb_len = static_cast<int>(request_.cdb.size());
   std::ranges::copy(encode_lun(lun), scsi_.lun);
   scsi_.tag = reinterpret_cast<std::uint64_t>(this);  // unique in the nexus; ours, not the wire's

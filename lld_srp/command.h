@@ -76,6 +76,7 @@ class Command : private TaskSet::Entry, public QueueHook {
   // What the driver makes of the CDB and the offers.
   struct Plan {
     CdbKind kind = CdbKind::parameter;
+    Medium medium;
     std::uint32_t fetch_bytes = 0;  // data-out to fetch
     std::uint32_t in_bytes = 0;     // data-in that tgtd may fill
     std::uint64_t out_wanted = 0;   // by the CDB, for residuals
@@ -92,6 +93,9 @@ class Command : private TaskSet::Entry, public QueueHook {
 
   // Sense of ILLEGAL REQUEST for the command, 0 if it can be served.
   [[nodiscard]] std::uint16_t make_plan() noexcept;
+  void shorten_allocation(std::uint64_t bytes) noexcept;
+  // In the receive, which is the command's own.
+  [[nodiscard]] std::span<std::uint8_t> cdb() noexcept;
   void get_memory() noexcept;
   void on_memory(const Buffer& buffer) noexcept;
   void on_fetched() noexcept;

@@ -22,11 +22,8 @@ const char* doing(verbs::WorkKind kind) noexcept {
 
 // Of a failed completion only status, wr_id, vendor_err and qp_num are defined.
 [[gnu::cold]] void on_failure(Channel& channel, const ibv_wc& wc) noexcept {
-  if (channel.failed()) return;
-  if (wc.status != IBV_WC_WR_FLUSH_ERR) {
-    log_error("%s: %s failed: %s (vendor error 0x%x)", channel.connection().peer().c_str(),
-              doing(verbs::Work::of(wc).kind), ibv_wc_status_str(wc.status), wc.vendor_err);
-  }
+  log_error("%s: %s failed: %s (vendor error 0x%x)", channel.connection().peer().c_str(),
+            doing(verbs::Work::of(wc).kind), ibv_wc_status_str(wc.status), wc.vendor_err);
   channel.fail("a work request failed");
 }
 
@@ -58,12 +55,19 @@ void dispatch(Channel& channel, const ibv_wc& wc) noexcept {
 int take(Channel& channel, int limit) noexcept {
   ibv_wc wcs[poll_batch];
   int taken = 0;
+  bool flushed =
+      false;  // the failure that is the reason may lie behind those that were flushed for it
   while (taken < limit) {
     const int count = channel.poll(wcs);
-    for (int i = 0; i < count && !channel.failed(); ++i) dispatch(channel, wcs[i]);
+    for (int i = 0; i < count && !channel.failed(); ++i) {
+      const bool flush = wcs[i].status == IBV_WC_WR_FLUSH_ERR;
+      flushed = flushed || flush;
+      if (!flush) dispatch(channel, wcs[i]);
+    }
     taken += count;
     if (count < poll_batch || channel.failed()) break;
   }
+  if (flushed) channel.fail("work requests were flushed: the connection is lost");
   if (taken != 0 && !channel.failed()) {
     channel.connection().serve_parked();
     channel.pump();

@@ -37,13 +37,13 @@ Connection::~Connection() {
 }
 
 void Connection::accept(Session& session, const wire::LoginRsp& response) {
+  session.attach(channel_);  // first: a session whose only login fails must be left again
+  session_ = &session;
   const std::uint32_t credits = channel_.sizes().credits;
   for (std::uint32_t i = 0; i < credits; ++i) {
     commands_.emplace_back(channel_, session, idle_commands_, i);
     tasks_.emplace_back(channel_, session, idle_tasks_, credits + i);
   }
-  session.attach(channel_);
-  session_ = &session;
   channel_.connect(*id_);
 
   rdma_conn_param param{};
@@ -78,6 +78,7 @@ void Connection::on_disconnected(const char* why) noexcept {
 }
 
 void Connection::on_tick() noexcept {
+  if (state_ == State::live) return channel_.watch_peer();
   if (state_ != State::connecting && state_ != State::detached) return;
   if (ticks_left_ > 0 && --ticks_left_ > 0) return;
   if (state_ == State::connecting) return channel_.fail("login was not completed in time");
@@ -162,6 +163,11 @@ void Connection::close() noexcept {
   state_ = State::closing;
   channel_.destroy_queue_pair();
   parked_.clear();
+  // What tgtd still works on is abandoned: the session's other channels wait behind it.
+  if (session_) {
+    (void)session_->tasks().abort_if(
+        [this](const TaskSet::Entry& entry) { return entry.origin == &channel_; });
+  }
   for (Task& task : tasks_) task.drop();
   for (Command& command : commands_) command.drop();
 }

@@ -53,17 +53,25 @@ Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
                settings.buffer_mib * mib),
       scratch_(*pd_, page_bytes, IBV_ACCESS_LOCAL_WRITE),
       completions_(
-          verbs::required(ibv_create_comp_channel(context_.get()), "ibv_create_comp_channel")),
-      completion_watch_((set_nonblocking(completions_->fd), completions_->fd), on_completion_event,
-                        this),
-      async_watch_((set_nonblocking(context_->async_fd), context_->async_fd), on_async_event,
-                   this) {
+          verbs::required(ibv_create_comp_channel(context_.get()), "ibv_create_comp_channel")) {
+  set_nonblocking(completions_->fd);
+  set_nonblocking(context_->async_fd);
+  completion_watch_.emplace(completions_->fd, on_completion_event, this);
+  async_watch_.emplace(context_->async_fd, on_async_event, this);
   log_notice("device %s: send queue %u, READ depth %u, message %u bytes%s", name_.c_str(),
              limits_.send_wrs_max, limits_.read_depth_max, limits_.message_bytes_max,
              limits_.iwarp ? ", iWARP" : "");
 }
 
 Device::~Device() { SRP_ASSERT(channels_ == 0); }
+
+// The kernel reports an error on the descriptors of a device that is gone for as long as they are open:
+// a watch would be called for ever.
+void Device::mark_removed() noexcept {
+  removed_ = true;
+  completion_watch_.reset();
+  async_watch_.reset();
+}
 
 bool Device::still_there() const noexcept {
   return identity_ == 0 || device_identity(context_->device->dev_path) == identity_;
@@ -103,7 +111,7 @@ void Device::handle_async(ibv_async_event& event) noexcept {
       return;
     case IBV_EVENT_DEVICE_FATAL:
       log_error("device %s: %s", name_.c_str(), ibv_event_type_str(event.event_type));
-      removed_ = true;  // the next tick closes what is on it
+      mark_removed();  // the next tick closes what is on it
       return;
     case IBV_EVENT_PORT_ACTIVE:
     case IBV_EVENT_PORT_ERR:  // retries may outlast it

@@ -7,6 +7,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "lld_srp/buffer_pool.h"
@@ -58,7 +59,7 @@ class Device {
   [[nodiscard]] bool still_there() const noexcept;
   // The kernel has taken the device away: nothing on it completes any more.
   [[nodiscard]] bool removed() const noexcept { return removed_; }
-  void mark_removed() noexcept { removed_ = true; }
+  void mark_removed() noexcept;
 
   // Looks at the channel's completions.
   void poll(Channel& channel) noexcept { callbacks_.poll(channel); }
@@ -82,8 +83,8 @@ class Device {
   BufferPool buffers_;
   verbs::RegisteredMemory scratch_;
   verbs::CompChannel completions_;
-  FdWatch completion_watch_;
-  FdWatch async_watch_;
+  std::optional<FdWatch> completion_watch_;
+  std::optional<FdWatch> async_watch_;
   unsigned channels_ = 0;
   bool removed_ = false;
 };

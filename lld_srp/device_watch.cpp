@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <string_view>
 
 #include "plugin_api/log.h"
 
@@ -15,6 +17,19 @@ std::uint64_t device_identity(const char* sysfs_path) noexcept {
   struct stat status {};
   return stat(sysfs_path, &status) == 0 ? status.st_ino : 0;
 }
+
+namespace {
+
+// Does the descriptor's name begin like that?
+bool is_file(int fd, std::string_view name) noexcept {
+  char link[32];
+  char target[64];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const ssize_t bytes = readlink(link, target, sizeof target);
+  return bytes > 0 && std::string_view{target, static_cast<std::size_t>(bytes)}.starts_with(name);
+}
+
+}  // namespace
 
 void DeviceWatch::saw(const ibv_context& context) {
   const std::string path = context.device->dev_path;
@@ -36,11 +51,13 @@ void DeviceWatch::release_removed() noexcept {
   });
 }
 
-// librdmacm opens and closes both files together: if the first is still its own, so is the second.
+// librdmacm opens and closes both files together: if the first is still its own, so is the second. The
+// names are looked at all the same, since a mistake here would end some other file of tgtd's.
 void DeviceWatch::end_files(const Seen& seen) noexcept {
   struct stat file {};
   if (fstat(seen.command_fd, &file) != 0 || file.st_dev != seen.file_device ||
-      file.st_ino != seen.file_inode) {
+      file.st_ino != seen.file_inode || !is_file(seen.command_fd, "/dev/infiniband/uverbs") ||
+      !is_file(seen.async_fd, "anon_inode:[infinibandevent]")) {
     return;
   }
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -44,6 +44,12 @@ inline constexpr unsigned task_answer_s_max = 4;
 // How long a closing connection waits for the other side to confirm before it forgets it.
 inline constexpr unsigned disconnect_s_max = 5;
 
+// An idle channel asks this often whether its initiator is there, with an RDMA WRITE of no bytes; and
+// a channel on which no send is acknowledged for so long has lost it. Some devices (soft-RoCE) retry
+// for ever and never say so themselves.
+inline constexpr unsigned keepalive_s = 30;
+inline constexpr unsigned silence_s_max = 60;
+
 // RNR NAK timer, IBTA encoding 12 = 0.64 ms. The CM's choice, 0, stands for 655 ms.
 inline constexpr std::uint8_t min_rnr_timer = 12;
 

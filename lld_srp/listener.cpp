@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "lld_srp/address.h"
@@ -42,7 +43,8 @@ struct Listener::CmEvent {
   rdma_cm_id* listen_id = nullptr;
   int status = 0;
   rdma_conn_param param{};
-  std::vector<std::uint8_t> private_data;
+  std::array<std::uint8_t, 256> private_data;  // all that RDMA/CM carries
+  std::size_t private_bytes = 0;
 };
 
 const Device::Callbacks Listener::device_callbacks = {
@@ -104,7 +106,12 @@ bool Listener::remove_portal(const Portal& portal) {
 void Listener::on_tick() noexcept {
   watch_devices();
   for (const auto& connection : connections_) connection->on_tick();
-  if (++ticks_ % ticks_per_second == 0) activate();
+  if (++ticks_ % ticks_per_second != 0) return;
+  try {
+    activate();
+  } catch (const std::exception& error) {
+    log_error("listening: %s", error.what());
+  }
 }
 
 void Listener::finish_closing() noexcept {
@@ -150,7 +157,7 @@ bool Listener::has_device(const sockaddr& address) {
 }
 
 // Opens what is not open yet.
-void Listener::activate() noexcept {
+void Listener::activate() {
   if (!channel_) {
     channel_.reset(rdma_create_event_channel());
     if (!channel_) {
@@ -215,17 +222,22 @@ void Listener::on_readable(void* self) noexcept {
     if (rdma_get_cm_event(listener.channel_.get(), &raw) != 0) return;
     // Acknowledged before anything is done about it: an id whose events are not cannot be
     // destroyed.
-    CmEvent event{raw->event, raw->id, raw->listen_id, raw->status, raw->param.conn, {}};
+    CmEvent event{raw->event, raw->id, raw->listen_id, raw->status, raw->param.conn, {}, 0};
     const auto* data = static_cast<const std::uint8_t*>(raw->param.conn.private_data);
     if (raw->event == RDMA_CM_EVENT_CONNECT_REQUEST && data != nullptr) {
-      event.private_data.assign(data, data + raw->param.conn.private_data_len);
+      event.private_bytes = raw->param.conn.private_data_len;
+      std::memcpy(event.private_data.data(), data, event.private_bytes);
     }
     rdma_ack_cm_event(raw);
-    listener.handle(event);
+    try {
+      listener.handle(event);
+    } catch (const std::exception& error) {
+      log_error("%s: %s", rdma_event_str(event.type), error.what());
+    }
   }
 }
 
-void Listener::handle(CmEvent& event) noexcept {
+void Listener::handle(CmEvent& event) {
   if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) return on_connect_request(event);
   if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) return on_device_removal(*event.id);
   auto* connection = static_cast<Connection*>(event.id->context);
@@ -244,7 +256,7 @@ void Listener::handle(CmEvent& event) noexcept {
   }
 }
 
-void Listener::on_connect_request(CmEvent& event) noexcept {
+void Listener::on_connect_request(CmEvent& event) {
   verbs::CmId owned{event.id};
   event.id->context = nullptr;  // inherited from the listening id
   InitiatorIdentity initiator;
@@ -252,7 +264,7 @@ void Listener::on_connect_request(CmEvent& event) noexcept {
   std::memcpy(initiator.gid.data(), event.id->route.addr.addr.ibaddr.dgid.raw,
               initiator.gid.size());
   LoginRequest request;
-  const auto fault = parse_login(event.private_data, request);
+  const auto fault = parse_login({event.private_data.data(), event.private_bytes}, request);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
   try {
@@ -269,7 +281,7 @@ void Listener::on_connect_request(CmEvent& event) noexcept {
   }
 }
 
-// Everything that can fail for want of resources comes before the old session is touched. Throws
+// Everything that can fail comes before the old session is touched. Throws
 // with id still owned by the caller until the connection has it; then the connection refuses.
 void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
                       const InitiatorIdentity& initiator, TargetPort& port) {
@@ -288,14 +300,14 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
   connection.own(std::move(id));
 
   const bool multi = request.action == wire::MultiChannelAction::multi;
-  Session* session = port.live_session(initiator.port_id);
+  Session* const old = port.live_session(initiator.port_id);
   auto result = wire::MultiChannelResult::no_channel;
-  if (session != nullptr) {
+  if (old != nullptr) {
     result = multi ? wire::MultiChannelResult::maintained : wire::MultiChannelResult::terminated;
-    if (!multi) session->close("replaced by a new login of the same initiator port");
   }
+  Session* session = multi ? old : nullptr;
   try {
-    if (session == nullptr || !multi) session = &ports_.add_session(port, initiator);
+    if (session == nullptr) session = &ports_.add_session(port, initiator);
     connection.accept(*session,
                       build_login_rsp(request.tag, {sizes.credits, settings_.srp_max_req_size,
                                                     settings_.srp_max_rsp_size, result}));
@@ -305,6 +317,7 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
     return connection.refuse(
         build_login_rej(request.tag, wire::LoginRejReason::insufficient_resources));
   }
+  if (old != nullptr && !multi) old->close("replaced by a new login of the same initiator port");
   log_notice("login of %s from %s at %s (%s) to target %d %s: session %llu, channel %zu, QP 0x%x",
              session->initiator_name().c_str(), connection.peer().c_str(),
              connection.local().c_str(), device.name().c_str(), port.tid(), port.name().c_str(),
@@ -314,7 +327,7 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
 
 void Listener::refuse(verbs::CmId id, const LoginRequest& request,
                       const InitiatorIdentity& initiator, wire::LoginRejReason reason,
-                      const char* why) noexcept {
+                      const char* why) {
   const wire::LoginRej rej = build_login_rej(request.tag, reason);
   log_error("login refused: %s from %s, reason 0x%08x: %s", to_string(initiator.port_id).c_str(),
             to_string(initiator.address).c_str(), static_cast<unsigned>(reason), why);

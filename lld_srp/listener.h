@@ -60,16 +60,16 @@ class Listener {
   struct CmEvent;
 
   [[nodiscard]] bool has_device(const sockaddr& address);
-  void activate() noexcept;
+  void activate();
   void report(const std::string& problem);
   void listen(ListeningPortal& portal);
   static void on_readable(void* self) noexcept;
-  void handle(CmEvent& event) noexcept;
-  void on_connect_request(CmEvent& event) noexcept;
+  void handle(CmEvent& event);
+  void on_connect_request(CmEvent& event);
   void log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
               const InitiatorIdentity& initiator, TargetPort& port);
   void refuse(verbs::CmId id, const LoginRequest& request, const InitiatorIdentity& initiator,
-              wire::LoginRejReason reason, const char* why) noexcept;
+              wire::LoginRejReason reason, const char* why);
   void on_device_removal(rdma_cm_id& id) noexcept;
   Device& device_of(rdma_cm_id& id);
   void watch_devices() noexcept;

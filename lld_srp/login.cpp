@@ -55,7 +55,9 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
     return refuse(Reason::channel_limit_reached,
                   "its session has channels_max = " + std::to_string(settings.channels_max));
   }
-  if (session == nullptr && ports.session_count() >= settings.sessions_max) {
+  // Those that drain count, so that an initiator cannot pile up what its old logins hold.
+  const std::size_t others = ports.session_count() - (session != nullptr ? 1 : 0);
+  if (!joins && others >= settings.sessions_max) {
     return refuse(Reason::insufficient_resources,
                   "there are sessions_max = " + std::to_string(settings.sessions_max));
   }

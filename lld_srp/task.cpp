@@ -52,8 +52,8 @@ void Task::start(const TaskRequest& request) noexcept {
   state_ = State::waiting;
   session_.add(*this);
   ++session_.stats().tasks;
-  log_notice("%s: %s, unit %llu", session_.initiator_name().c_str(), name_of(request.function),
-             static_cast<unsigned long long>(lun_));
+  log_debug("%s: %s, unit %llu", session_.initiator_name().c_str(), name_of(request.function),
+            static_cast<unsigned long long>(lun_));
   switch (request.function) {
     case wire::TaskFunction::abort_task: return abort_task();
     case wire::TaskFunction::lun_reset: return reset_unit();
@@ -120,8 +120,10 @@ void Task::answer(wire::RspCode code) noexcept {
   reply_.iu_bytes =
       static_cast<std::uint32_t>(build_task_rsp({reply_.iu, channel_.sizes().response_bytes},
                                                 request_.tag, channel_.credits().announce(), code));
-  log_notice("%s: %s answered with code %u", session_.initiator_name().c_str(),
-             name_of(request_.function), static_cast<unsigned>(code));
+  if (code == wire::RspCode::failed) {
+    log_notice("%s: %s of unit %llu failed", session_.initiator_name().c_str(),
+               name_of(request_.function), static_cast<unsigned long long>(lun_));
+  }
   channel_.reply(reply_);
 }
 

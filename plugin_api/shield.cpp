@@ -42,6 +42,9 @@ bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept {
   switch (cdb[0]) {
     case 0x8b:  // ORWRITE(16)
       return false;
+    case 0x2f:  // VERIFY(10), (12), (16)
+    case 0xaf:
+    case 0x8f: return (cdb[1] & 0x06) == 0;
     case 0x2e:  // WRITE AND VERIFY(10), (12), (16)
     case 0xae:
     case 0x8e:

@@ -29,8 +29,9 @@ class ReservationGuard {
   std::uint8_t type_ = 0;
 };
 
-// The aio store answers WRITE AND VERIFY and ORWRITE with GOOD and writes nothing. The first
-// becomes a WRITE, in place; false: the command must be refused.
+// The aio store answers WRITE AND VERIFY and ORWRITE with GOOD and writes nothing, and VERIFY with
+// data with GOOD and compares nothing. The first becomes a WRITE, in place; false: the command must
+// be refused.
 [[nodiscard]] bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept;
 
 }  // namespace srp::tgt
