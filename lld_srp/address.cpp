@@ -6,6 +6,7 @@
 namespace srp {
 
 std::string to_string(const sockaddr_storage& address) {
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return "?";
   char host[NI_MAXHOST];
   const socklen_t bytes =
       address.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);

@@ -63,7 +63,8 @@ class BufferPool::Extent {
       Page& buddy = buddy_of(*page, order);
       if (!buddy.is_free || buddy.order != order) break;
       free_[order].erase(List::s_iterator_to(buddy));
-      buddy.is_free = false;
+      page->is_free =
+          true;  // stays on the page that is swallowed, where a second release would see it
       page = std::min(page, &buddy);
       ++order;
     }

@@ -388,12 +388,11 @@ class Loader {
   }
 
   void check_memory(const Setting& root) {
-    // Memory comes in pieces of the largest command, rounded up to a power of two.
     if (settings_.buffer_mib >= std::bit_ceil(settings_.command_mib_max)) return;
     mistake(std::max(line_of(root, "buffer_mib"), line_of(root, "command_mib_max")),
             "buffer_mib = " + std::to_string(settings_.buffer_mib) +
                 ": less than command_mib_max = " + std::to_string(settings_.command_mib_max),
-            "raise buffer_mib or lower command_mib_max (MiB): one command's data must fit");
+            "raise it to the power of two that holds command_mib_max (MiB), or lower that");
   }
 
   // The RDMA connection manager gives an address and port to one listener; * is every address.

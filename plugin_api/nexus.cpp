@@ -21,7 +21,7 @@ Nexus::~Nexus() {
   SRP_ASSERT(in_flight_ == 0);
   const int error = it_nexus_destroy(tid_, id_);
   if (error != 0 && error != -ENOENT) {
-    log_error("it_nexus_destroy: target %d, nexus %llu: error %d", tid_,
+    srp::log_error("it_nexus_destroy: target %d, nexus %llu: error %d", tid_,
               static_cast<unsigned long long>(id_), -error);
   }
 }
