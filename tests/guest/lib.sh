@@ -121,8 +121,10 @@ targets() { srpadm --mode target --op show | sed -n 's/^Target \([0-9]*\):.*/\1/
 # target_add TID [INITIATOR]: a target that admits INITIATOR (default ALL, "" for nobody).
 target_add() {
   srpadm --mode target --op new --tid "$1" --targetname "target-$1"
-  [[ -z ${2-ALL} ]] || srpadm --mode target --op bind --tid "$1" -I "${2-ALL}"
+  [[ -z ${2-ALL} ]] || admit "$1" "${2-ALL}"
 }
+
+admit() { srpadm --mode target --op bind --tid "$1" -I "$2"; }
 
 # lun_add TID LUN MiB: a file in memory, of zeros, as a disk.
 lun_add() {
@@ -134,11 +136,13 @@ lun_add() {
 sessions() { srpadm --mode conn --op show --tid "$1" | grep -c '^ *Session: ' || true; }
 has_sessions() { [[ $(sessions "$1") -eq $2 ]]; }
 
-# A target with one disk of so many MiB, by default: what most cases want.
+# A target with one disk of so many MiB, by default: what most cases want. Admission comes last, as with tgt-admin: an
+# initiator that waits for the target must not find it without its disk.
 serve() {
   tgtd_start
-  target_add 1
+  target_add 1 ""
   lun_add 1 1 "${1:-128}"
+  admit 1 ALL
 }
 
 # ---- the initiator ----

@@ -1,0 +1,68 @@
+// Addresses as administrators write them.
+#include "lld_srp/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <cstring>
+
+#include "tests/unit/harness.h"
+
+using srp::to_string;
+using srp::with_port;
+
+namespace {
+
+sockaddr_storage ipv4(const char* text) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(5000);
+  CHECK_EQUAL(1, inet_pton(AF_INET, text, &address.sin_addr));
+  sockaddr_storage storage{};
+  std::memcpy(&storage, &address, sizeof address);
+  return storage;
+}
+
+sockaddr_storage ipv6(const char* text, std::uint32_t scope = 0) {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(5000);
+  address.sin6_scope_id = scope;
+  CHECK_EQUAL(1, inet_pton(AF_INET6, text, &address.sin6_addr));
+  sockaddr_storage storage{};
+  std::memcpy(&storage, &address, sizeof address);
+  return storage;
+}
+
+}  // namespace
+
+TEST_GROUP(Address){};
+
+TEST(Address, to_string__of_ipv4_is_dotted) {
+  CHECK_EQUAL(std::string{"10.0.0.1"}, to_string(ipv4("10.0.0.1")));
+  CHECK_EQUAL(std::string{"0.0.0.0"}, to_string(ipv4("0.0.0.0")));
+}
+
+TEST(Address, to_string__of_ipv6_is_short) {
+  CHECK_EQUAL(std::string{"2001:db8::1"}, to_string(ipv6("2001:0db8:0:0:0:0:0:1")));
+  CHECK_EQUAL(std::string{"::ffff:10.0.0.1"}, to_string(ipv6("::ffff:10.0.0.1")));
+  CHECK_EQUAL(std::string{"::"}, to_string(ipv6("::")));
+}
+
+TEST(Address, to_string__of_a_link_local_address_names_the_interface) {
+  CHECK_EQUAL(std::string{"fe80::1%lo"}, to_string(ipv6("fe80::1", 1)));
+}
+
+TEST(Address, to_string__of_other_families_is_a_question_mark) {
+  sockaddr_storage address{};
+  CHECK_EQUAL(std::string{"?"}, to_string(address));
+  address.ss_family = 27;  // InfiniBand
+  CHECK_EQUAL(std::string{"?"}, to_string(address));
+}
+
+TEST(Address, with_port__puts_ipv6_in_brackets) {
+  CHECK_EQUAL(std::string{"10.0.0.1:5000"}, with_port("10.0.0.1", 5000));
+  CHECK_EQUAL(std::string{"[fe80::1%eth0]:5000"}, with_port("fe80::1%eth0", 5000));
+  CHECK_EQUAL(std::string{"[::]:65535"}, with_port("::", 65535));
+  CHECK_EQUAL(std::string{"?:0"}, with_port("?", 0));
+}

@@ -1,0 +1,227 @@
+// Who may log in where: each refusal with its reason, and which comes first.
+#include "lld_srp/login.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/unit/harness.h"
+#include "tests/unit/tgtd_fixture.h"
+
+using srp::LoginVerdict;
+using Reason = srp::wire::LoginRejReason;
+using srp::wire::MultiChannelAction;
+
+namespace {
+
+// Room for a channel that is counted, and that nobody looks into.
+struct ChannelPlace {
+  alignas(srp::Channel) std::uint8_t bytes[sizeof(srp::Channel)];
+  srp::Channel& channel() { return *reinterpret_cast<srp::Channel*>(bytes); }
+};
+
+}  // namespace
+
+TEST_GROUP_BASE(Login, srp::test::TgtdTest) {
+  srp::Settings settings;
+  srp::EventLoop loop;
+  srp::fake::Target& target = tgtd.create_target(1, "iqn.one");
+  srp::TargetPorts ports{settings, loop};
+  srp::LoginRequest request{};
+  srp::InitiatorIdentity initiator{};
+  ChannelPlace places[3];
+
+  void setup() override {
+    ports.add(target);
+    target.addresses = {"ALL"};
+    request.max_iu_bytes = 8260;
+    request.target_port = ports.find(1)->id();
+    initiator.port_id = {1, 2, 3};
+    request.initiator_port = initiator.port_id;
+    settings.sessions_max = 2;
+    settings.channels_max = 2;
+  }
+
+  void teardown() override {
+    for (const auto& port : ports.all()) port->close_sessions("the test is over");
+    ports.reap();
+    settle();
+  }
+
+  LoginVerdict judge() { return srp::judge_login(request, initiator, ports, settings); }
+
+  void check_accepted() {
+    const LoginVerdict verdict = judge();
+    POINTERS_EQUAL(ports.find(1), verdict.port);
+    CHECK(verdict.why.empty());
+  }
+
+  void check_refused(Reason reason, const char* why) {
+    const LoginVerdict verdict = judge();
+    POINTERS_EQUAL(nullptr, verdict.port);
+    CHECK_EQUAL(static_cast<unsigned>(reason), static_cast<unsigned>(verdict.reason));
+    STRCMP_CONTAINS(why, verdict.why.c_str());
+  }
+
+  srp::Session& log_in(const srp::InitiatorIdentity& who, std::size_t channels = 0) {
+    srp::Session& session = ports.add_session(*ports.find(1), who);
+    for (std::size_t i = 0; i < channels; ++i) session.attach(places[i].channel());
+    return session;
+  }
+
+  void log_out(srp::Session & session, std::size_t channels) {
+    for (std::size_t i = 0; i < channels; ++i) session.detach(places[i].channel());
+  }
+};
+
+TEST(Login, is_accepted_where_an_acl_admits_it) { check_accepted(); }
+
+TEST(Login, is_refused_while_tgtd_is_offline) {
+  tgtd.set_system_available(false);
+  check_refused(Reason::insufficient_resources, "tgtd is offline");
+}
+
+TEST(Login, is_refused_while_the_target_is_offline) {
+  tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_OFFLINE);
+  check_refused(Reason::insufficient_resources, "target 1 iqn.one is offline");
+}
+
+TEST(Login, is_refused_where_the_target_has_gone_behind_our_back) {
+  CHECK(tgtd.delete_target(target, true, false));
+  check_refused(Reason::insufficient_resources, "target 1 iqn.one is offline");
+}
+
+TEST(Login, is_refused_with_ius_longer_than_the_setting) {
+  request.max_iu_bytes = settings.srp_max_req_size;
+  check_accepted();
+  request.max_iu_bytes = settings.srp_max_req_size + 1;
+  check_refused(Reason::iu_too_large, "8277 bytes: raise srp_max_req_size");
+  request.max_iu_bytes = 0xffffffff;
+  check_refused(Reason::iu_too_large, "4294967295 bytes");
+}
+
+TEST(Login, is_refused_at_any_other_target_port) {
+  const srp::PortId right = request.target_port;
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    request.target_port = right;
+    request.target_port[i] ^= 1;
+    check_refused(Reason::unable_to_associate, "no target has this id_ext and ioc_guid");
+  }
+  request.target_port = right;
+  std::rotate(request.target_port.begin(), request.target_port.begin() + 8,
+              request.target_port.end());
+  check_refused(Reason::unable_to_associate, "no target");
+}
+
+TEST(Login, is_refused_where_no_acl_admits_it) {
+  target.addresses.clear();
+  check_refused(Reason::unable_to_associate, "target 1 iqn.one: no ACL admits it");
+  target.addresses = {"10.0.0.1"};
+  check_refused(Reason::unable_to_associate, "no ACL");
+  target.addresses = {"ALL"};
+  target.names = {"0000000000000001"};
+  check_refused(Reason::unable_to_associate, "no ACL");
+}
+
+TEST(Login, looks_at_every_entry_of_both_lists) {
+  target.addresses = {"10.0.0.1", "10.0.0.2", "ALL"};
+  check_accepted();
+  target.addresses.clear();
+  target.names = {"nobody", "0x01020300000000000000000000000000"};
+  check_accepted();
+}
+
+TEST(Login, joins_a_session_up_to_its_number_of_channels) {
+  srp::Session& session = log_in(initiator, 1);
+  request.action = MultiChannelAction::multi;
+  check_accepted();
+  session.attach(places[1].channel());
+  check_refused(Reason::channel_limit_reached, "channels_max = 2");
+  request.action = MultiChannelAction::single;  // a new session
+  check_accepted();
+  log_out(session, 2);
+}
+
+TEST(Login, may_ask_to_join_where_there_is_no_session) {
+  request.action = MultiChannelAction::multi;
+  check_accepted();
+}
+
+TEST(Login, is_refused_beyond_the_number_of_sessions) {
+  srp::InitiatorIdentity others[2];
+  others[0].port_id = {7};
+  others[1].port_id = {8};
+  log_in(others[0]);
+  check_accepted();
+  log_in(others[1]);
+  check_refused(Reason::insufficient_resources, "sessions_max = 2");
+  request.action = MultiChannelAction::multi;
+  check_refused(Reason::insufficient_resources, "sessions_max = 2");
+}
+
+TEST(Login, of_an_initiator_that_has_a_session_is_not_one_more) {
+  log_in(initiator);
+  srp::InitiatorIdentity other;
+  other.port_id = {7};
+  log_in(other);
+  check_accepted();
+  request.action = MultiChannelAction::multi;
+  check_accepted();
+}
+
+TEST(Login, sessions_that_drain_count_and_cannot_be_joined) {
+  srp::Session& old = log_in(initiator, 2);
+  log_out(old, 2);
+  CHECK(old.draining());
+  request.action = MultiChannelAction::multi;
+  check_accepted();  // as a session of its own, whatever the old one had
+  srp::InitiatorIdentity other;
+  other.port_id = {7};
+  log_in(other);
+  check_refused(Reason::insufficient_resources, "sessions_max = 2");
+}
+
+TEST(Login, of_an_initiator_whose_old_sessions_drain_cannot_make_ever_more) {
+  for (int i = 0; i < 2; ++i) {
+    srp::Session& old = log_in(initiator, 1);
+    log_out(old, 1);
+  }
+  log_in(initiator);
+  check_refused(Reason::insufficient_resources, "sessions_max = 2");
+  request.action = MultiChannelAction::multi;
+  check_accepted();  // in the session that lives
+}
+
+TEST(Login, sessions_of_all_targets_count) {
+  srp::fake::Target& second = tgtd.create_target(2, "iqn.two");
+  ports.add(second);
+  srp::InitiatorIdentity other;
+  other.port_id = {7};
+  ports.add_session(*ports.find(2), other);
+  ports.add_session(*ports.find(2), initiator);
+  check_refused(Reason::insufficient_resources, "sessions_max = 2");
+}
+
+TEST(Login, the_first_thing_that_is_wrong_is_told) {
+  // Everything is wrong; then it is mended from the front.
+  const srp::PortId right = request.target_port;
+  tgtd.set_system_available(false);
+  request.max_iu_bytes = 0xffffffff;
+  request.target_port = {};
+  tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_OFFLINE);
+  target.addresses.clear();
+  settings.sessions_max = 0;
+  check_refused(Reason::insufficient_resources, "tgtd is offline");
+  tgtd.set_system_available(true);
+  check_refused(Reason::iu_too_large, "srp_max_req_size");
+  request.max_iu_bytes = 64;
+  check_refused(Reason::unable_to_associate, "no target has");
+  request.target_port = right;
+  check_refused(Reason::insufficient_resources, "is offline");
+  tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_READY);
+  check_refused(Reason::unable_to_associate, "no ACL");
+  target.addresses = {"ALL"};
+  check_refused(Reason::insufficient_resources, "sessions_max = 0");
+  settings.sessions_max = 1;
+  check_accepted();
+}
