@@ -33,7 +33,8 @@ struct CdbData {
   std::uint64_t in_bytes = as_offered;   // data-in: transfer or allocation length
 };
 
-// Makes cdb, 16 bytes or more, ask for no more than bytes of parameter data, where it has such a field.
+// Makes cdb, 16 bytes or more, ask for no more than bytes of parameter data, where it has such a
+// field.
 void set_allocation_length(std::span<std::uint8_t> cdb, std::uint64_t bytes) noexcept;
 
 // cdb: 16 bytes or more.

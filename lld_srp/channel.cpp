@@ -127,6 +127,7 @@ void Channel::fail(const char* why) noexcept {
 void Channel::destroy_queue_pair() noexcept {
   fetches_.clear();
   replies_.clear();
+  parked_.clear();
   qp_.reset();
   if (!cq_) return;
   if (events_unacked_ != 0) ibv_ack_cq_events(cq_.get(), events_unacked_);

@@ -119,6 +119,22 @@ class Channel {
   // A receive completed: it is the caller's until release().
   void take(Receive& receive, std::uint32_t bytes) noexcept;
   void release(Receive& receive) noexcept;
+  // Requests that are taken and wait for an idle command, in order of arrival.
+  void park(Receive& receive) noexcept { parked_.push_back(receive); }
+  [[nodiscard]] Receive* first_parked() noexcept {
+    return parked_.empty() ? nullptr : &parked_.front();
+  }
+  // Ends those for whose IU match(iu) holds, unanswered; a later response gives their credits back.
+  template <class Match>
+  void drop_parked(Match&& match) noexcept {
+    for (auto it = parked_.begin(); it != parked_.end();) {
+      Receive& receive = *it++;
+      if (!match(std::span<const std::uint8_t>{receive.iu, receive.bytes})) continue;
+      receive.unlink();
+      credits_.earn();
+      release(receive);
+    }
+  }
 
   // ---- sending: the object is the channel's until its completion; failures end in fail() ----
   void fetch(Fetch& fetch) noexcept;
@@ -132,8 +148,8 @@ class Channel {
   // ---- completions ----
   // Up to wcs.size() completions; the number taken, 0 also on failure of the CQ (then fail()).
   int poll(std::span<ibv_wc> wcs) noexcept;
-  // Is another look worth while, after one that took this many? For a while after traffic it is: the
-  // completion of a response, or the next request, is cheaper to find than to be woken for.
+  // Is another look worth while, after one that took this many? For a while after traffic it is:
+  // the completion of a response, or the next request, is cheaper to find than to be woken for.
   [[nodiscard]] bool look_again(int taken) noexcept;
   void rearm() noexcept;
   void count_event() noexcept { ++events_unacked_; }
@@ -188,6 +204,7 @@ class Channel {
   const char* failure_ = nullptr;
   std::vector<Receive> receives_;
   Receives spare_;
+  Receives parked_;
   Fetches fetches_;
   Replies replies_;
   verbs::Work progress_{verbs::WorkKind::progress};

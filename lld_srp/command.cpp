@@ -173,7 +173,8 @@ std::uint16_t Command::make_plan() noexcept {
   return std::size_t{plan_.out_room} + plan_.in_room > most ? invalid_field_in_cdb : 0;
 }
 
-// tgtd refuses an allocation length beyond the buffer: the CDB, which is ours, asks for what there is.
+// tgtd refuses an allocation length beyond the buffer: the CDB, which is ours, asks for what there
+// is.
 void Command::shorten_allocation(std::uint64_t bytes) noexcept {
   if (plan_.in_wanted > bytes) set_allocation_length(cdb(), bytes);
 }
@@ -242,8 +243,9 @@ void Command::execute() noexcept {
 
 // Sense for a command that tgtd must not see on this unit, 0 for all others.
 std::uint16_t Command::screen(tgt::scsi_lu& lu) noexcept {
-  // Pass-through commands are not counted by tgtd. Of a tape, records shorter or longer than asked for
-  // end with data and CHECK CONDITION both, and their lengths are said in ways that only a tape has.
+  // Pass-through commands are not counted by tgtd. Of a tape, records shorter or longer than asked
+  // for end with data and CHECK CONDITION both, and their lengths are said in ways that only a tape
+  // has.
   if (tgt::is_passthrough(lu) || tgt::device_type(lu) == tgt::DeviceType::tape) {
     return unit_not_supported;
   }

@@ -110,7 +110,7 @@ void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
   if (!channel_.credits().spend()) {
     return channel_.fail("protocol error: more requests than the request limit");
   }
-  if (!parked_.empty() || !can_start(receive)) return parked_.push_back(receive);
+  if (channel_.first_parked() != nullptr || !can_start(receive)) return channel_.park(receive);
   start(receive);
 }
 
@@ -137,10 +137,11 @@ void Connection::start(Receive& receive) noexcept {
 // Contexts are as many as credits, but one whose response is sent is busy until the completion of
 // the send, which the initiator's next request may overtake.
 void Connection::serve_parked() noexcept {
-  while (!channel_.failed() && !parked_.empty() && can_start(parked_.front())) {
-    Receive& receive = parked_.front();
-    parked_.pop_front();
-    start(receive);
+  while (!channel_.failed()) {
+    Receive* receive = channel_.first_parked();
+    if (receive == nullptr || !can_start(*receive)) return;
+    receive->unlink();
+    start(*receive);
   }
 }
 
@@ -162,7 +163,6 @@ void Connection::close() noexcept {
   if (silent || rdma_disconnect(id_.get()) != 0) peer_gone_ = true;
   state_ = State::closing;
   channel_.destroy_queue_pair();
-  parked_.clear();
   // What tgtd still works on is abandoned: the session's other channels wait behind it.
   if (session_) {
     (void)session_->tasks().abort_if(

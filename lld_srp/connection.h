@@ -73,8 +73,6 @@ class Connection {
     detached,  // out of the session; the CM has not confirmed yet
     gone,
   };
-  using Receives = boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>>;
-
   void poll() noexcept;
   void start(Receive& receive) noexcept;
   [[nodiscard]] bool can_start(const Receive& receive) const noexcept;
@@ -95,7 +93,6 @@ class Connection {
   Task::Pool idle_tasks_;
   std::deque<Command> commands_;
   std::deque<Task> tasks_;
-  Receives parked_;  // requests in order of arrival, for which there is no idle command
   State state_ = State::connecting;
   bool peer_gone_ = false;  // the CM has said that the connection is over
   unsigned ticks_left_;     // of connecting, and of detached

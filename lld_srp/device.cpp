@@ -65,8 +65,8 @@ Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
 
 Device::~Device() { SRP_ASSERT(channels_ == 0); }
 
-// The kernel reports an error on the descriptors of a device that is gone for as long as they are open:
-// a watch would be called for ever.
+// The kernel reports an error on the descriptors of a device that is gone for as long as they are
+// open: a watch would be called for ever.
 void Device::mark_removed() noexcept {
   removed_ = true;
   completion_watch_.reset();

@@ -51,8 +51,8 @@ void DeviceWatch::release_removed() noexcept {
   });
 }
 
-// librdmacm opens and closes both files together: if the first is still its own, so is the second. The
-// names are looked at all the same, since a mistake here would end some other file of tgtd's.
+// librdmacm opens and closes both files together: if the first is still its own, so is the second.
+// The names are looked at all the same, since a mistake here would end some other file of tgtd's.
 void DeviceWatch::end_files(const Seen& seen) noexcept {
   struct stat file {};
   if (fstat(seen.command_fd, &file) != 0 || file.st_dev != seen.file_device ||

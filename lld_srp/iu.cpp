@@ -119,6 +119,11 @@ CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept {
   return parse_buffer(cursor, in_format, both ? head.in_count : sum, request.in);
 }
 
+CmdAddress address_of_cmd(Iu iu) noexcept {
+  const auto& head = *Cursor{iu}.take<wire::Cmd>();
+  return {head.tag, head.lun};
+}
+
 TaskRequest parse_task(Iu iu) noexcept {
   const auto& wire = *Cursor{iu}.take<wire::TskMgmt>();
   return {wire.tag, wire.lun, static_cast<wire::TaskFunction>(wire.function), wire.task_tag};

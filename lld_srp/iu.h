@@ -52,6 +52,13 @@ std::optional<wire::Opcode> classify(Iu iu) noexcept;
 // where a fault is returned.
 [[nodiscard]] CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept;
 
+// Tag and unit of an SRP_CMD. Precondition: classify() said cmd.
+struct CmdAddress {
+  wire::Tag tag;
+  wire::Lun lun;
+};
+CmdAddress address_of_cmd(Iu iu) noexcept;
+
 // Precondition: classify() said tsk_mgmt.
 TaskRequest parse_task(Iu iu) noexcept;
 

@@ -25,8 +25,8 @@ inline constexpr unsigned uncredited_receives = 4;
 inline constexpr int poll_batch = 16;
 inline constexpr int poll_budget = 128;
 
-// Looks at a CQ that has gone quiet before an event is asked for instead. Each is one round of tgtd's
-// loop, which serves everybody else as well.
+// Looks at a CQ that has gone quiet before an event is asked for instead. Each is one round of
+// tgtd's loop, which serves everybody else as well.
 inline constexpr unsigned empty_looks_max = 32;
 
 // RDMA/CM events handled before others get their turn; a login takes milliseconds.
@@ -44,9 +44,9 @@ inline constexpr unsigned task_answer_s_max = 4;
 // How long a closing connection waits for the other side to confirm before it forgets it.
 inline constexpr unsigned disconnect_s_max = 5;
 
-// An idle channel asks this often whether its initiator is there, with an RDMA WRITE of no bytes; and
-// a channel on which no send is acknowledged for so long has lost it. Some devices (soft-RoCE) retry
-// for ever and never say so themselves.
+// An idle channel asks this often whether its initiator is there, with an RDMA WRITE of no bytes;
+// and a channel on which no send is acknowledged for so long has lost it. Some devices (soft-RoCE)
+// retry for ever and never say so themselves.
 inline constexpr unsigned keepalive_s = 30;
 inline constexpr unsigned silence_s_max = 60;
 

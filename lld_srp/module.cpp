@@ -4,6 +4,7 @@
 #include <infiniband/verbs.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -27,13 +28,20 @@ constexpr std::uint16_t version_srp = 0x0940;
 // then.
 Driver* driver;
 int own_index = -1;
+char start_failure[128];  // why there is no driver
 
 int on_init(int index, char*) noexcept {
   own_index = index;
-  return at_the_edge("start", 0, [] {
-    if (driver == nullptr) driver = std::make_unique<Driver>().release();
-    return 0;
-  });
+  if (driver != nullptr) return 0;
+  // A failure would end the whole service, since tgt-admin gives up at the first error; show tells
+  // it.
+  try {
+    driver = std::make_unique<Driver>().release();
+  } catch (const std::exception& error) {
+    std::snprintf(start_failure, sizeof start_failure, "%s", error.what());
+    log_error("the driver cannot start: %s", start_failure);
+  }
+  return 0;
 }
 
 // Also called when init failed, and a second time after --op stop.
@@ -94,8 +102,13 @@ int on_update(int mode, int op, int tid, std::uint64_t sid, std::uint64_t, std::
 int on_show(int mode, int tid, std::uint64_t sid, std::uint32_t, std::uint64_t,
             tgt::concat_buf* out) noexcept {
   return at_the_edge("show", int{tgt::TGTADM_UNKNOWN_ERR}, [&]() -> int {
-    if (driver == nullptr) return tgt::TGTADM_NO_DRIVER;
-    return admin::show(*driver, mode, tid, sid, out);
+    if (driver != nullptr) return admin::show(*driver, mode, tid, sid, out);
+    if (mode != tgt::MODE_SYSTEM) return tgt::TGTADM_NO_DRIVER;
+    tgt::concat_printf(out,
+                       "SRP:\n    State: not running: %s; stop and start it: tgtadm --lld srp "
+                       "--mode lld --op stop, --op start\n",
+                       start_failure);
+    return tgt::TGTADM_SUCCESS;
   });
 }
 

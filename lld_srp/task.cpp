@@ -61,9 +61,22 @@ void Task::start(const TaskRequest& request) noexcept {
   }
 }
 
-bool Task::concerns(const TaskSet::Entry& entry) const noexcept {
-  if (request_.function == wire::TaskFunction::lun_reset) return entry.lun == lun_;
-  return entry.tag == request_.task_tag;
+bool Task::concerns(const wire::Tag& tag, LunNumber lun) const noexcept {
+  if (request_.function == wire::TaskFunction::lun_reset) return lun == lun_;
+  return tag == request_.task_tag;
+}
+
+// Commands that have come but wait for a context are in no task set yet. On the task's own channel
+// those have come after it.
+void Task::drop_parked() noexcept {
+  for (Channel* channel : session_.channels()) {
+    if (channel == &channel_) continue;
+    channel->drop_parked([this](Iu iu) {
+      if (classify(iu) != wire::Opcode::cmd) return false;
+      const CmdAddress address = address_of_cmd(iu);
+      return concerns(address.tag, decode_lun(address.lun));
+    });
+  }
 }
 
 // Linux aborts on the command's own channel. An equal tag on another one may be another command,
@@ -75,6 +88,7 @@ void Task::abort_task() noexcept {
   };
   if (tasks.abort_if(here) == 0) {
     (void)tasks.abort_if([this](const TaskSet::Entry& entry) { return concerns(entry); });
+    drop_parked();
   }
   reconsider();  // nothing found: the command is over, which is what was asked for
 }
@@ -86,6 +100,7 @@ void Task::reset_unit() noexcept {
     return answer(wire::RspCode::failed);
   }
   (void)session_.tasks().abort_if([this](const TaskSet::Entry& entry) { return concerns(entry); });
+  drop_parked();
   tgtd_pending_ = true;
   std::uint8_t lun[8];
   std::ranges::copy(encode_lun(lun_), lun);

@@ -43,7 +43,11 @@ class Task : private Session::PendingTask, public QueueHook {
   void reconsider() noexcept;
   void on_managed(int result) noexcept;
   void answer(wire::RspCode code) noexcept;
-  [[nodiscard]] bool concerns(const TaskSet::Entry& entry) const noexcept;
+  [[nodiscard]] bool concerns(const TaskSet::Entry& entry) const noexcept {
+    return concerns(entry.tag, entry.lun);
+  }
+  [[nodiscard]] bool concerns(const wire::Tag& tag, LunNumber lun) const noexcept;
+  void drop_parked() noexcept;
   void end() noexcept;
 
   Channel& channel_;

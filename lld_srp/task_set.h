@@ -1,9 +1,9 @@
 // The commands of one I_T nexus that the driver knows of, on whatever channel they came: the place
 // where task management finds them, and the gate between them and tgtd.
 //
-// An abandoned command is one whose initiator waits no longer for it (aborted, reset, its channel lost)
-// while tgtd still works on it, because tgtd cancels nothing. Until it ends, later commands for the
-// same logical unit are held: an old write must not land on top of a newer one.
+// An abandoned command is one whose initiator waits no longer for it (aborted, reset, its channel
+// lost) while tgtd still works on it, because tgtd cancels nothing. Until it ends, later commands
+// for the same logical unit are held: an old write must not land on top of a newer one.
 #pragma once
 
 #include <boost/intrusive/list.hpp>

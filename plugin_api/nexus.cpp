@@ -22,7 +22,7 @@ Nexus::~Nexus() {
   const int error = it_nexus_destroy(tid_, id_);
   if (error != 0 && error != -ENOENT) {
     srp::log_error("it_nexus_destroy: target %d, nexus %llu: error %d", tid_,
-              static_cast<unsigned long long>(id_), -error);
+                   static_cast<unsigned long long>(id_), -error);
   }
 }
 

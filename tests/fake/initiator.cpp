@@ -165,7 +165,10 @@ void InitiatorChannel::on_login_response(std::span<const std::uint8_t> private_d
   if (connection->qp != nullptr) qp_num_ = connection->qp->qp_num;
   trace("initiator %u channel %u: up, request limit %lld", owner.number, number,
         static_cast<long long>(limit));
-  if (result != wire::MultiChannelResult::maintained) owner.report_losses(site, /*all=*/true);
+  if (result != wire::MultiChannelResult::maintained) {
+    owner.report_losses(site, /*all=*/true);
+    std::erase_if(owner.loose_resets, [&](const Unit& unit) { return unit.tid == site.tid; });
+  }
   if (action == wire::MultiChannelAction::single) {
     // The target has ended the older channels, or is about to.
     for (auto& other : owner.channels) {
@@ -209,7 +212,9 @@ void InitiatorChannel::go_down(const char* why) {
         commands.size());
   state = State::down;
   for (const auto& [tag, task] : tasks) {
-    if (task.function == wire::TaskFunction::lun_reset) owner.doubt(site, task.unit, this);
+    if (task.function != wire::TaskFunction::lun_reset) continue;
+    owner.doubt(site, task.unit, this);
+    owner.loose_resets.push_back(task.unit);
   }
   for (const auto& [tag, command] : commands) {
     if (command.number != 0) owner.lost_writes.push_back({site.tid, command.number, qp_num_});

@@ -223,6 +223,8 @@ class Initiator {
     std::uint32_t qp_num;  // the target's
   };
   std::vector<LostWrite> lost_writes;
+  // Resets whose channel is gone: whether and when the target acts on them, nobody learns.
+  std::vector<Unit> loose_resets;
   // Tells the ledger of those that the target must keep from the unit: all of them when it has made
   // a new session, else those of channels that it has taken down.
   void report_losses(const Site& site, bool all);

@@ -235,6 +235,9 @@ Bytes InitiatorChannel::build(const SentCommand& command) const {
 void InitiatorChannel::send(SentCommand&& command, Bytes iu) {
   --credits;
   if (owner.host.strict_loss) owner.report_losses(site, /*all=*/false);
+  if (std::ranges::find(owner.loose_resets, command.unit) != owner.loose_resets.end()) {
+    command.optional = robbed = true;
+  }
   command.since = the_world().tgtd->ledger.now();
   trace(
       "initiator %u channel %u: tag %llx, command %02x to LUN %llu, LBA %llu + %llu, %u bytes, "

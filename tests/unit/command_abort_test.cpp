@@ -63,6 +63,12 @@ TEST_GROUP(CommandAbort) {
     CHECK_EQUAL(0U, credits().serving());
     CHECK_EQUAL(credits().total(), credits().held());
   }
+  void check_answered_in_order() {
+    rig->run();
+    CHECK_EQUAL(3U, client->answers.at(0).tag());
+    CHECK_EQUAL(task_tag, client->answers.at(1).tag());
+    CHECK_EQUAL(4U, client->answers.at(2).tag());
+  }
   // The initiator is gone while the command is in its state.
   void lose_channel() {
     client->disconnect();
@@ -177,6 +183,17 @@ TEST(CommandAbort, abort__while_responding_comes_after_the_response) {
   CHECK_EQUAL(1U, client->answers.at(1).delta());
 }
 
+// tgtd has ended it: nothing has to wait for it.
+TEST(CommandAbort, abort__while_responding_holds_nobody) {
+  rig->hand_in(*client, rig->read(*client, 3));
+  rig->complete_one();
+  CHECK_EQUAL(2U, Rig::qp(*client).sends.size());  // its data, and its response
+  abort();
+  rig->hand_in(*client, rig->read(*client, 4));
+  CHECK_EQUAL(2U, rig->world.tgtd->queued);
+  check_answered_in_order();
+}
+
 TEST(CommandAbort, abort__after_the_end_finds_nothing_and_is_complete) {
   rig->ask(*client, {.tag = 3});
   abort();
@@ -221,6 +238,27 @@ TEST(CommandAbort, execute__held_command_of_a_dead_channel_does_not_reach_the_me
   rig->run();
   CHECK_EQUAL(1U, rig->commits());
   CHECK_EQUAL(1U, rig->world.tgtd->queued);
+}
+
+// The abandoned one ends first, so that the held one is looked at before the channel is taken down.
+TEST(CommandAbort, execute__command_held_when_its_channel_fails_is_not_let_through) {
+  make_held();
+  rig->lu().stalled = false;
+  rig->world.tgtd->complete_one();
+  Rig::channel(*client).fail("test");
+  rig->run();
+  CHECK_EQUAL(1U, rig->commits());
+  CHECK_EQUAL(1U, rig->world.tgtd->queued);
+}
+
+TEST(CommandAbort, execute__memory_that_comes_when_the_channel_has_failed_is_given_back) {
+  rig->exhaust_memory();
+  rig->hand_in(*client, rig->read(*client, 3));
+  rig->give_memory_back();  // what waits is served soon
+  Rig::channel(*client).fail("test");
+  rig->run();
+  CHECK_EQUAL(0U, rig->world.tgtd->queued);
+  CHECK_EQUAL(0U, rig->device().buffers().bytes_in_use());
 }
 
 TEST(CommandAbort, execute__held_command_of_a_missing_unit_is_answered) {

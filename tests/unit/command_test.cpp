@@ -77,18 +77,18 @@ TEST(Command, start__write_shorter_than_cdb_is_refused_unwritten) {
   CmdSpec spec = rig->write(*client, 3, 0, 2);
   spec.out[0].bytes = std::uint32_t{1023};
   check_refused(spec, "5/0e03");
-  CHECK_EQUAL("out-1023", client->answer_to(3).residual_text());
+  STRCMP_EQUAL("out-1023", client->answer_to(3).residual_text().c_str());
   CHECK_EQUAL(0U, rig->commits());
 }
 
 TEST(Command, start__write_without_data_is_refused) {
   check_refused({.tag = 3, .cdb = write_10(0, 1)}, "5/0e03");
-  CHECK_EQUAL("", client->answer_to(3).residual_text());
+  STRCMP_EQUAL("", client->answer_to(3).residual_text().c_str());
 }
 
 TEST(Command, start__write_with_data_in_only_is_refused) {
   check_refused({.tag = 3, .cdb = write_10(0, 1), .in = {client->offer(512)}}, "5/0e03");
-  CHECK_EQUAL("in-512", client->answer_to(3).residual_text());
+  STRCMP_EQUAL("in-512", client->answer_to(3).residual_text().c_str());
 }
 
 TEST(Command, start__write_same_without_a_block_is_refused) {
@@ -106,6 +106,22 @@ TEST(Command, start__more_data_than_the_largest_command_is_refused) {
   check_refused(spec, "5/2400");
   CHECK_EQUAL("in-" + std::to_string(room), client->answer_to(3).residual_text());
   check_refused({.tag = 4, .cdb = write_10(0, 2049), .out = {{1, 2, room}}}, "5/2400");
+}
+
+TEST(Command, start__lengths_that_only_fit_64_bits_are_refused) {
+  const wire::MemoryDesc whole{1, 2, 0xffffffff};
+  check_refused({.tag = 3, .cdb = unknown_opcode(), .out = {whole}}, "5/2400");
+  CHECK_EQUAL(0xffffffffU, std::uint32_t{client->answer_to(3).head.out_residual});
+  check_refused({.tag = 4, .cdb = unknown_opcode(), .in = {whole}}, "5/2400");
+  check_refused({.tag = 5, .cdb = unknown_opcode(), .out = {whole}, .in = {whole}}, "5/2400");
+}
+
+TEST(Command, start__more_room_than_there_is_memory_costs_only_what_the_cdb_asks_for) {
+  wire::MemoryDesc room = client->offer(36);
+  room.bytes = 0xffffffff;
+  const Answer& answer = rig->ask(*client, {.tag = 3, .cdb = inquiry(36), .in = {room}});
+  CHECK_EQUAL(0U, answer.status());
+  STRCMP_EQUAL("in-4294967259", answer.residual_text().c_str());
 }
 
 TEST(Command, start__data_out_that_leaves_no_page_for_data_in_is_refused) {
@@ -141,7 +157,7 @@ TEST(Command, screen__orwrite_on_an_aio_store_is_refused) {
   spec.cdb[13] = 1;
   client->send(spec);
   rig->run();
-  CHECK_EQUAL("5/2000", client->answer_to(3).sense_text());
+  STRCMP_EQUAL("5/2000", client->answer_to(3).sense_text().c_str());
   CHECK_EQUAL(0U, rig->world.tgtd->queued);
   check_at_rest();
 }
@@ -163,10 +179,10 @@ TEST(Command, submit__offline_target_is_answered_busy) {
   rig->world.tgtd->set_target_state(rig->target(), tgt::SCSI_TARGET_OFFLINE);
   const Answer& answer = rig->ask(*client, rig->write(*client, 3));
   CHECK_EQUAL(8U, answer.status());
-  CHECK_EQUAL("out-512", answer.residual_text());
+  STRCMP_EQUAL("out-512", answer.residual_text().c_str());
   CHECK_EQUAL(0U, answer.sense.size());
   CHECK_EQUAL(1U, answer.delta());
-  CHECK_EQUAL("in-512", rig->ask(*client, rig->read(*client, 4)).residual_text());
+  STRCMP_EQUAL("in-512", rig->ask(*client, rig->read(*client, 4)).residual_text().c_str());
   check_at_rest();
   CHECK_EQUAL(0U, Rig::session(*client).nexus().in_flight());
 }
@@ -310,8 +326,8 @@ TEST(Command, execute__unit_that_was_deleted_meanwhile_is_refused) {
   CHECK_TRUE(rig->world.tgtd->delete_lu(rig->target(), 1));
   rig->give_memory_back();
   rig->run();
-  CHECK_EQUAL("5/2500", client->answer_to(3).sense_text());
-  CHECK_EQUAL("out-512", client->answer_to(3).residual_text());
+  STRCMP_EQUAL("5/2500", client->answer_to(3).sense_text().c_str());
+  STRCMP_EQUAL("out-512", client->answer_to(3).residual_text().c_str());
   CHECK_EQUAL(0U, rig->world.tgtd->queued);
   check_at_rest();
 }
@@ -322,7 +338,7 @@ TEST(Command, execute__unit_that_was_made_anew_with_other_blocks_is_refused) {
   rig->lu().blk_shift = 12;
   rig->give_memory_back();
   rig->run();
-  CHECK_EQUAL("5/2500", client->answer_to(3).sense_text());
+  STRCMP_EQUAL("5/2500", client->answer_to(3).sense_text().c_str());
   CHECK_EQUAL(0U, rig->commits());
 }
 
@@ -333,7 +349,7 @@ TEST(Command, execute__unit_that_appeared_meanwhile_is_refused) {
   rig->world.tgtd->create_lu(rig->target(), 5, 64, false);
   rig->give_memory_back();
   rig->run();
-  CHECK_EQUAL("5/2500", client->answer_to(3).sense_text());
+  STRCMP_EQUAL("5/2500", client->answer_to(3).sense_text().c_str());
 }
 
 TEST(Command, name_of__every_state) {

@@ -112,6 +112,15 @@ TEST(Completion, dispatch__a_flushed_request_ends_the_channel_without_an_error) 
                   log.c_str());
 }
 
+TEST(Completion, dispatch__a_flush_in_front_of_what_has_worked_ends_the_channel) {
+  make();
+  const auto& work = *reinterpret_cast<verbs::Work*>(Rig::qp(*client).receives.back().wr_id);
+  cq_of(*client).push(completion(*client, work, IBV_WC_WR_FLUSH_ERR));
+  send_plain(1);
+  poll(Rig::channel(*client));
+  CHECK_TRUE(Rig::channel(*client).failed());
+}
+
 TEST(Completion, dispatch__the_failure_behind_flushed_requests_is_the_one_that_is_named) {
   make();
   const auto& work = *reinterpret_cast<verbs::Work*>(Rig::qp(*client).receives.front().wr_id);

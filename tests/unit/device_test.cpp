@@ -111,7 +111,7 @@ TEST(Device, constructor__finds_the_limits) {
   CHECK_EQUAL(3U, unsigned{device->limits().read_depth_max});
   CHECK_EQUAL(4096U, device->limits().message_bytes_max);
   CHECK_FALSE(device->limits().iwarp);
-  CHECK_EQUAL("fake0", device->name());
+  STRCMP_EQUAL("fake0", device->name().c_str());
   CHECK_TRUE(device->is(&hca->device));
   CHECK_FALSE(device->is(nullptr));
 }
@@ -283,6 +283,9 @@ TEST(Device, on_async_event__all_that_are_there_are_taken) {
 TEST(Device, still_there__without_an_entry_in_sysfs_it_is) {
   open();
   CHECK_TRUE(device->still_there());
+  const std::string path = sysfs_entry();  // of something else
+  CHECK_TRUE(device->still_there());
+  unlink(path.c_str());
 }
 
 TEST(Device, still_there__its_entry_must_be_the_one_that_was_opened) {

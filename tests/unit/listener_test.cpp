@@ -49,7 +49,7 @@ TEST_GROUP(Listener) {
 TEST(Listener, on_connect_request__request_that_is_too_short_is_refused) {
   make();
   const Bytes whole = bytes_of(rig->login_request({}));
-  for (const std::size_t bytes : {0, 7, 8, 55}) {
+  for (const std::size_t bytes : {0U, 7U, 8U, 55U}) {
     const std::string log =
         check_refused({whole.begin(), whole.begin() + static_cast<long>(bytes)}, 0x00010000);
     STRCMP_CONTAINS("login refused:", log.c_str());

@@ -76,7 +76,7 @@ TEST_GROUP(Module) {
     CHECK_TRUE(client.up);
   }
   // Runs what the fabric and tgtd have to do.
-  void run() {
+  void run_world() {
     fake::Choices choices;
     for (int i = 0; i < 1000; ++i) {
       choices.clear();
@@ -125,12 +125,15 @@ TEST(Module, on_init__a_driver_that_cannot_start_does_not_end_tgtds_start) {
   world->faults.set(fake::Fault::watch, 1);
   const std::string log = log_of([&] { load(); });
   world->faults.clear();
-  STRCMP_CONTAINS("error: srp: start: tgt_event_add", log.c_str());
+  STRCMP_CONTAINS("error: srp: the driver cannot start: tgt_event_add", log.c_str());
   CHECK_EQUAL(unsigned{tgt::DRIVER_INIT}, table().drv_state);
   tgt::concat_buf out;
-  CHECK_EQUAL(int{tgt::TGTADM_NO_DRIVER}, table().show(tgt::MODE_SYSTEM, -1, 0, 0, 0, &out));
+  CHECK_EQUAL(0, table().show(tgt::MODE_SYSTEM, -1, 0, 0, 0, &out));
+  STRCMP_CONTAINS("    State: not running: tgt_event_add: ", out.text.c_str());
+  out.text.clear();
   CHECK_EQUAL(0, table().init(1, nullptr));  // tgtadm --mode lld --op start
   CHECK_EQUAL(0, table().show(tgt::MODE_SYSTEM, -1, 0, 0, 0, &out));
+  STRCMP_CONTAINS("    State: listening\n", out.text.c_str());
 }
 
 TEST(Module, on_init__a_second_time_keeps_the_driver_that_runs) {
@@ -157,7 +160,9 @@ TEST(Module, callbacks__without_a_driver_do_nothing) {
   char id[32];
   tgt::mgmt_req request{};
   fake::Target& target = make_target();  // its creation, and its unit's, are told as well
-  CHECK_EQUAL(int{tgt::TGTADM_NO_DRIVER}, table().show(tgt::MODE_SYSTEM, -1, 0, 0, 0, &out));
+  for (const int mode : {tgt::MODE_TARGET, tgt::MODE_PORTAL, tgt::MODE_CONNECTION}) {
+    CHECK_EQUAL(int{tgt::TGTADM_NO_DRIVER}, table().show(mode, 1, 0, 0, 0, &out));
+  }
   CHECK_EQUAL(int{tgt::TGTADM_NO_DRIVER}, table().stat(tgt::MODE_SESSION, 1, 0, 0, 0, &out));
   CHECK_EQUAL(int{tgt::TGTADM_NO_DRIVER},
               table().update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, 0, 0, nullptr));
@@ -166,7 +171,7 @@ TEST(Module, callbacks__without_a_driver_do_nothing) {
   CHECK_EQUAL(0, table().transportid(1, 1, id, sizeof id));
   CHECK_EQUAL(0, table().mgmt_end_notify(&request));
   table().target_destroy(1, 0);
-  CHECK_EQUAL("", out.text);
+  STRCMP_EQUAL("", out.text.c_str());
   CHECK_TRUE(world->tgtd->delete_target(target, true, true));
 }
 
@@ -303,7 +308,7 @@ TEST(Module, on_cmd_end__reaches_its_command) {
   make_target();
   log_in();
   client.send(CmdSpec{.tag = 5, .lun = {}, .cdb = inquiry(0)});
-  run();
+  run_world();
   CHECK_EQUAL(0U, client.answer_to(5).status());
 }
 
@@ -312,7 +317,7 @@ TEST(Module, on_mgmt_end__reaches_its_task) {
   make_target();
   log_in();
   client.send_task(7, wire::TaskFunction::lun_reset, 0, {});
-  run();
+  run_world();
   CHECK_EQUAL(0, client.answer_to(7).code());
   tgt::mgmt_req stray{};
   stray.mid = 12345;

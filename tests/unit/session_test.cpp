@@ -48,8 +48,8 @@ const Session::PendingTask::Owner Pending::owner = {
       ++pending.reconsidered;
       if (pending.leaves) pending.unlink();
     },
-    [](Session::PendingTask& task, int result) noexcept {
-      static_cast<Pending&>(task).result = result;
+    [](Session::PendingTask& task, int answer) noexcept {
+      static_cast<Pending&>(task).result = answer;
     },
     [](Session::PendingTask& task) noexcept { ++static_cast<Pending&>(task).expired; },
 };
@@ -93,7 +93,7 @@ TEST(Session, constructor__makes_the_nexus_known_with_lines_for_an_administrator
       "            Connection: 1\n"
       "                RDMA IP Address: 10.0.1.5\n",
       nexus(7)->info);
-  CHECK_EQUAL("0x00000000000000110000000000000022", session->initiator_name());
+  STRCMP_EQUAL("0x00000000000000110000000000000022", session->initiator_name().c_str());
   CHECK_TRUE(session->initiator().port_id == identity().port_id);
   CHECK_EQUAL(7U, session->nexus().id());
   CHECK_EQUAL(1, session->nexus().tid());

@@ -140,6 +140,16 @@ TEST(Task, abort_task__of_a_tag_that_was_used_twice_ends_both) {
   CHECK_EQUAL(complete, client->answer_to(task_tag).code());
 }
 
+TEST(Task, abort_task__goes_by_the_tag_alone) {
+  start_write(*client, 3);
+  client->send_task(task_tag, abort_task, 3, {0, 2});
+  rig->run();
+  CHECK_TRUE(client->answers.empty());
+  let_go();
+  CHECK_EQUAL(complete, client->answer_to(task_tag).code());
+  CHECK_FALSE(client->answered(3));
+}
+
 TEST(Task, abort_task__leaves_another_session_alone) {
   Client& other = rig->log_in({.initiator = 2});
   start_write(other, 3);
@@ -165,7 +175,7 @@ TEST(Task, abort_task__a_second_one_for_the_same_command_is_answered_as_well) {
 TEST(Task, reset_unit__without_commands_is_complete_and_tgtd_knows) {
   rig->clear_attentions();
   CHECK_EQUAL(complete, code_of(lun_reset));
-  CHECK_EQUAL("6/2900", rig->ask(*client, {.tag = 3}).sense_text());
+  STRCMP_EQUAL("6/2900", rig->ask(*client, {.tag = 3}).sense_text().c_str());
 }
 
 TEST(Task, reset_unit__of_a_missing_unit_fails) {
@@ -296,6 +306,51 @@ TEST(Task, on_managed__numbers_are_not_used_again) {
   let_go();
 }
 
+// ---- commands that wait for one that is still being sent ----
+
+TEST(Task, drop_parked__a_reset_ends_the_units_commands_that_wait_on_another_channel) {
+  Client& other = rig->log_in({.action = multi});
+  for (std::uint64_t tag = 11; tag <= 18; ++tag) rig->hand_in(other, {.tag = tag});
+  rig->hand_in(other, {.tag = 3});
+  rig->hand_in(other, {.tag = 4, .lun = {0, 2}});
+  client->send_task(task_tag, lun_reset, 0);
+  rig->deliver(*client);
+  rig->run_loop();
+  rig->clear_attentions();
+  rig->run();
+  CHECK_EQUAL(complete, client->answer_to(task_tag).code());
+  CHECK_FALSE(other.answered(3));
+  CHECK_EQUAL(0U, other.answer_to(4).status());
+  CHECK_EQUAL(0U, rig->ask(other, {.tag = 5}).status());
+  CHECK_EQUAL(8U, Rig::channel(other).credits().held());
+}
+
+TEST(Task, drop_parked__an_abort_ends_its_command_that_waits_on_another_channel) {
+  Client& other = rig->log_in({.action = multi});
+  for (std::uint64_t tag = 11; tag <= 18; ++tag) rig->hand_in(other, {.tag = tag});
+  rig->hand_in(other, {.tag = 3});
+  other.send_task(4, abort_task, 77);  // no command, though its function's tag may be equal
+  rig->deliver(other);
+  rig->run_loop();
+  client->send_task(task_tag, abort_task, 3);
+  rig->run();
+  CHECK_EQUAL(complete, client->answer_to(task_tag).code());
+  CHECK_FALSE(other.answered(3));
+  CHECK_EQUAL(complete, other.answer_to(4).code());
+}
+
+TEST(Task, drop_parked__zz_bug_a_reset_leaves_commands_that_came_after_it) {
+  for (std::uint64_t tag = 11; tag <= 18; ++tag) rig->hand_in(*client, {.tag = tag});
+  rig->hand_in(*client, {.tag = 3, .lun = {0, 2}});
+  client->send_task(task_tag, lun_reset, 0);
+  client->send(CmdSpec{.tag = 4});
+  rig->deliver(*client);
+  rig->run_loop();
+  rig->run();
+  CHECK_EQUAL(complete, client->answer_to(task_tag).code());
+  CHECK_TRUE(client->answered(4));
+}
+
 // ---- the end of the channel ----
 
 TEST(Task, drop__while_it_waits) {
@@ -343,6 +398,24 @@ TEST(Task, expired__after_the_channel_failed_is_not_answered) {
   CHECK_TRUE(Rig::qp(*client).sends.empty());
   let_go();
   CHECK_EQUAL(0U, rig->port().sessions().size());
+}
+
+TEST(Task, reconsider__commands_that_came_later_do_not_delay_the_answer) {
+  start_write(*client, 3);
+  client->send_task(task_tag, lun_reset, 0);
+  rig->run();
+  rig->clear_attentions();
+  client->send(rig->write(*client, 4));
+  rig->run();
+  CHECK_EQUAL(1U, rig->world.tgtd->held());
+  rig->lu().stalled = false;
+  rig->world.tgtd->complete_one();
+  rig->lu().stalled = true;
+  rig->run();
+  CHECK_EQUAL(1U, rig->world.tgtd->held());
+  CHECK_EQUAL(complete, client->answer_to(task_tag).code());
+  let_go();
+  CHECK_EQUAL(0U, client->answer_to(4).status());
 }
 
 TEST(Task, reconsider__a_command_lost_with_its_channel_frees_the_task_of_another) {
