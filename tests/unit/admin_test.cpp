@@ -201,10 +201,9 @@ TEST(Admin, stat__a_line_for_each_unit_that_a_session_has_used) {
   rig->log_in();
   rig->log_in({.initiator = 2});
   tgt::it_nexus_lu_info used[2]{};
-  for (int i = 0; i < 2; ++i) {
-    used[i].lu = &rig->lu(static_cast<std::uint64_t>(i + 1));
-    fake::list_add_tail(used[i].itn_itl_info_siblings,
-                        rig->target().nexuses[static_cast<std::size_t>(i)]->itn_itl_info_list);
+  for (std::size_t i = 0; i < 2; ++i) {
+    used[i].lu = &rig->lu(i + 1);
+    fake::list_add_tail(used[i].itn_itl_info_siblings, rig->target().nexuses[i]->itn_itl_info_list);
   }
   for (const int mode : {tgt::MODE_SESSION, tgt::MODE_CONNECTION}) {
     STRCMP_EQUAL("tgt lun sid\n1 1 1\n1 2 2\n", stat(mode).c_str());

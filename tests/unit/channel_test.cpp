@@ -138,7 +138,8 @@ TEST(Channel, release__lets_a_receive_be_posted_again) {
   }
 }
 
-// Commands on whose responses nothing is known keep theirs, and those that wait for them have others.
+// Commands on whose responses nothing is known keep theirs, and those that wait for them have
+// others.
 TEST(Channel, release__fills_the_queue_again_after_every_spare_one_was_in_use) {
   make();
   Client& client = rig->log_in();

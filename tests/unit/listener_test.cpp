@@ -35,7 +35,7 @@ TEST_GROUP(Listener) {
   std::string check_refused(const Bytes& request, std::uint32_t reason) {
     Client& client = rig->connect_with(request);
     const std::size_t before = connections();
-    const std::string log = log_of([&] { rig->run(); });
+    std::string log = log_of([&] { rig->run(); });
     CHECK_EQUAL(reason, std::uint32_t{client.login_rej.value().reason});
     CHECK_EQUAL(28, client.reject_reason);
     CHECK_EQUAL(before, connections());
@@ -102,6 +102,21 @@ TEST(Listener, on_connect_request__initiator_is_known_by_its_port_identifier) {
   rig->target().names = {"00000000000000000000000000000002"};
   check_refused(bytes_of(rig->login_request({})), 0x00010003);
   rig->log_in({.initiator = 2});
+}
+
+TEST(Listener, on_connect_request__initiator_is_known_by_its_gid) {
+  make();
+  rig->target().addresses = {"fe80::1234"};
+  check_refused(bytes_of(rig->login_request({})), 0x00010003);
+  Client& client = rig->connect();
+  rig->run_cm();  // the request has arrived
+  std::uint8_t* gid = client.connection->id->route.addr.addr.ibaddr.dgid.raw;
+  gid[0] = 0xfe;
+  gid[1] = 0x80;
+  gid[14] = 0x12;
+  gid[15] = 0x34;
+  rig->run();
+  CHECK_TRUE(client.login_rsp.has_value());
 }
 
 TEST(Listener, on_connect_request__without_memory_for_a_device_is_refused) {

@@ -329,17 +329,17 @@ TEST(Task, drop_parked__an_abort_ends_its_command_that_waits_on_another_channel)
   Client& other = rig->log_in({.action = multi});
   for (std::uint64_t tag = 11; tag <= 18; ++tag) rig->hand_in(other, {.tag = tag});
   rig->hand_in(other, {.tag = 3});
-  other.send_task(4, abort_task, 77);  // no command, though its function's tag may be equal
+  other.send_task(3, abort_task, 77);  // no command, though its tag is equal
   rig->deliver(other);
   rig->run_loop();
   client->send_task(task_tag, abort_task, 3);
   rig->run();
   CHECK_EQUAL(complete, client->answer_to(task_tag).code());
-  CHECK_FALSE(other.answered(3));
-  CHECK_EQUAL(complete, other.answer_to(4).code());
+  CHECK_EQUAL(8U + 1U, other.answers.size());
+  CHECK_EQUAL(complete, other.answer_to(3).code());
 }
 
-TEST(Task, drop_parked__zz_bug_a_reset_leaves_commands_that_came_after_it) {
+TEST(Task, drop_parked__a_reset_leaves_commands_that_came_after_it) {
   for (std::uint64_t tag = 11; tag <= 18; ++tag) rig->hand_in(*client, {.tag = tag});
   rig->hand_in(*client, {.tag = 3, .lun = {0, 2}});
   client->send_task(task_tag, lun_reset, 0);
