@@ -104,7 +104,7 @@ void show_target(Driver& driver, const TargetPort& port, tgt::concat_buf* out) {
 void show_session(Driver& driver, Session& session, tgt::concat_buf* out) {
   concat_printf(out, "Session: %llu\n", static_cast<Number>(session.nexus().id()));
   concat_printf(out, "    Initiator: %s\n", session.initiator_name().c_str());
-  concat_printf(out, "    State: %s\n", session.draining() ? "draining" : "live");
+  concat_printf(out, "    State: %s\n", session.live() ? "live" : "draining");
   const SessionStats& stats = session.stats();
   concat_printf(out,
                 "    Commands: %llu, %zu outstanding, %u with tgtd, %llu failed; tasks: %llu; "

@@ -150,7 +150,7 @@ std::uint16_t Command::make_plan() noexcept {
       break;
     case CdbKind::medium_read: {
       plan_.zero_in = tgt::bs_name(*lu) == "null";
-      // Stores that bypass the page cache read whole blocks or nothing; moved_in() cuts.
+      // Stores that bypass the page cache read whole blocks or nothing; the rest is cut off.
       const std::uint64_t block = std::uint64_t{1} << lu->blk_shift;
       in = std::min(plan_.in_wanted, (in + block - 1) / block * block);
       break;
@@ -296,8 +296,9 @@ void Command::on_executed(int status) noexcept {
   // The response goes first: a task's answer that tgtd gives inside retire() must not overtake it.
   if (answered) {
     const auto sam = static_cast<std::uint8_t>(status);
-    const CmdResult result = result_of(sam);
-    const std::uint32_t in_bytes = moved_in(sam);
+    const std::uint32_t filled = filled_in(sam);
+    const std::uint32_t in_bytes = clamp32(std::min<std::uint64_t>(filled, request_.in.bytes));
+    const CmdResult result = result_of(sam, filled);
     session_.stats().bytes_in += in_bytes;
     session_.stats().bytes_out += plan_.fetch_bytes;
     respond(result, in_bytes);
@@ -307,19 +308,20 @@ void Command::on_executed(int status) noexcept {
   if (!answered) end();
 }
 
-// Data-in bytes that tgtd has really put into the buffer and that the initiator has room for.
-std::uint32_t Command::moved_in(std::uint8_t status) noexcept {
+// Data-in bytes that tgtd has really put into the buffer, whether or not the initiator has room.
+std::uint32_t Command::filled_in(std::uint8_t status) noexcept {
   if (status != good && status != condition_met) return 0;  // tgtd leaves the length as it was
-  std::uint32_t moved = std::min(scsi_.in_sdb.transfer_len, plan_.in_bytes);
-  if (request_.cdb[0] == op_request_sense && scsi_.sense_len > 0) {
-    // For a missing unit tgtd leaves the data alone and puts the answer where sense belongs.
-    moved = std::min<std::uint32_t>(static_cast<std::uint32_t>(scsi_.sense_len), plan_.in_bytes);
-    std::memcpy(buffer_.data + plan_.out_room, scsi_.sense_buffer, moved);
+  if (request_.cdb[0] != op_request_sense || scsi_.sense_len <= 0) {
+    return std::min(scsi_.in_sdb.transfer_len, plan_.in_bytes);
   }
-  return clamp32(std::min<std::uint64_t>(moved, request_.in.bytes));
+  // For a missing unit tgtd leaves the data alone and puts the answer where sense belongs.
+  const std::uint32_t bytes =
+      std::min<std::uint32_t>(static_cast<std::uint32_t>(scsi_.sense_len), plan_.in_bytes);
+  std::memcpy(buffer_.data + plan_.out_room, scsi_.sense_buffer, bytes);
+  return bytes;
 }
 
-CmdResult Command::result_of(std::uint8_t status) noexcept {
+CmdResult Command::result_of(std::uint8_t status, std::uint32_t filled) noexcept {
   CmdResult result{.status = status, .out = {}, .in = {}, .sense = {}};
   if (status != good && status != condition_met) {
     ++session_.stats().errors;
@@ -333,11 +335,9 @@ CmdResult Command::result_of(std::uint8_t status) noexcept {
   }
   // Not tgtd's own count, which says that an UNMAP moved nothing.
   result.out = residual(request_.out.bytes, plan_.out_wanted, plan_.fetch_bytes);
-  const std::uint32_t moved = moved_in(status);
-  const std::uint64_t wanted = plan_.kind == CdbKind::medium_read
-                                   ? plan_.in_wanted
-                                   : std::min(scsi_.in_sdb.transfer_len, plan_.in_bytes);
-  result.in = residual(request_.in.bytes, wanted, moved);
+  const std::uint64_t wanted = plan_.kind == CdbKind::medium_read ? plan_.in_wanted : filled;
+  result.in =
+      residual(request_.in.bytes, wanted, std::min<std::uint64_t>(filled, request_.in.bytes));
   return result;
 }
 

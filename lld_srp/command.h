@@ -103,8 +103,8 @@ class Command : private TaskSet::Entry, public QueueHook {
   [[nodiscard]] std::uint16_t screen(tgt::scsi_lu& lu) noexcept;
   void fill_scsi() noexcept;
   void submit() noexcept;
-  [[nodiscard]] CmdResult result_of(std::uint8_t status) noexcept;
-  std::uint32_t moved_in(std::uint8_t status) noexcept;
+  [[nodiscard]] CmdResult result_of(std::uint8_t status, std::uint32_t filled) noexcept;
+  std::uint32_t filled_in(std::uint8_t status) noexcept;
   void refuse(std::uint16_t additional_sense) noexcept;
   void respond(const CmdResult& result, std::uint32_t in_bytes) noexcept;
   void abort() noexcept;

@@ -43,6 +43,11 @@ void Session::close(const char* why) noexcept {
   for (Channel* channel : channels_) channel->fail(why);
 }
 
+bool Session::live() const noexcept {
+  const auto failed = [](const Channel* channel) { return channel->failed(); };
+  return !draining_ && (channels_.empty() || !std::ranges::all_of(channels_, failed));
+}
+
 bool Session::fenced(LunNumber lun) const noexcept {
   return std::any_of(predecessors_.begin(), predecessors_.end(), [lun](const Session* old) {
     return old->tasks_.count_if([lun](const TaskSet::Entry& entry) {

@@ -71,6 +71,8 @@ class Session {
   // Fails all channels; the session accepts no more of them. why: a literal.
   void close(const char* why) noexcept;
   [[nodiscard]] bool draining() const noexcept { return draining_; }
+  // A channel may join: it is new, or another one works.
+  [[nodiscard]] bool live() const noexcept;
   // Nothing refers to the session any more: it may be destroyed.
   [[nodiscard]] bool done() const noexcept {
     return draining_ && channels_.empty() && tasks_.empty();

@@ -60,7 +60,7 @@ std::uint64_t TargetPort::ioc_guid() const noexcept { return load(id_, 8); }
 
 Session* TargetPort::live_session(const PortId& initiator) const noexcept {
   for (const auto& session : sessions_) {
-    if (session->initiator().port_id == initiator && !session->draining()) return session.get();
+    if (session->initiator().port_id == initiator && session->live()) return session.get();
   }
   return nullptr;
 }

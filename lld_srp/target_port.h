@@ -38,7 +38,7 @@ class TargetPort {
     return sessions_;
   }
 
-  // The initiator's session that has a channel, if any.
+  // The initiator's session that has a working channel, if any.
   [[nodiscard]] Session* live_session(const PortId& initiator) const noexcept;
   [[nodiscard]] Session* find_session(std::uint64_t nexus_id) const noexcept;
   // A new session, fenced behind those of the same initiator that drain. Throws std::system_error.

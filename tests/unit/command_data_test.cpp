@@ -264,7 +264,7 @@ TEST(CommandData, make_plan__read_asks_for_whole_blocks_and_cuts_afterwards) {
 }
 
 // tgtd leaves the data alone and puts the answer where sense belongs.
-TEST(CommandData, moved_in__request_sense_of_a_missing_unit_is_data) {
+TEST(CommandData, filled_in__request_sense_of_a_missing_unit_is_data) {
   CmdSpec spec{.tag = 3, .lun = {0, 77}, .cdb = request_sense(252), .in = {client->offer(252)}};
   const Answer& answer = rig->ask(*client, spec);
   CHECK_EQUAL(0U, answer.status());
@@ -276,13 +276,20 @@ TEST(CommandData, moved_in__request_sense_of_a_missing_unit_is_data) {
   check_content(got, 18, 252, 0xee);
 }
 
-TEST(CommandData, moved_in__request_sense_of_a_missing_unit_is_cut_to_its_allocation) {
+TEST(CommandData, filled_in__request_sense_of_a_missing_unit_is_cut_to_its_allocation) {
   CmdSpec spec{.tag = 3, .lun = {0, 77}, .cdb = request_sense(4), .in = {client->offer(252)}};
   rig->ask(*client, spec);
   CHECK_EQUAL(4U, bytes_written());
 }
 
-TEST(CommandData, moved_in__request_sense_of_a_unit_is_what_tgtd_wrote) {
+TEST(CommandData, result_of__request_sense_of_a_missing_unit_counts_the_sense) {
+  CmdSpec all{.tag = 3, .lun = {0, 77}, .cdb = request_sense(252), .in = {client->offer(18)}};
+  STRCMP_EQUAL("", rig->ask(*client, all).residual_text().c_str());
+  CmdSpec some{.tag = 4, .lun = {0, 77}, .cdb = request_sense(252), .in = {client->offer(10)}};
+  STRCMP_EQUAL("in+8", rig->ask(*client, some).residual_text().c_str());
+}
+
+TEST(CommandData, filled_in__request_sense_of_a_unit_is_what_tgtd_wrote) {
   CmdSpec spec{.tag = 3, .cdb = request_sense(18), .in = {client->offer(18)}};
   rig->ask(*client, spec);
   CHECK_EQUAL(0x70, int{client->bytes_of(spec.in[0])[0]});
