@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <vector>
 
 #include "lld_srp/address.h"
 #include "plugin_api/log.h"
@@ -69,6 +70,15 @@ void show_system(Driver& driver, tgt::concat_buf* out) {
   }
 }
 
+// The lines to paste into an initiator's add_target.
+void show_logins(const TargetPort& port, const std::vector<Portal>& addresses,
+                 tgt::concat_buf* out) {
+  for (const Portal& address : addresses) {
+    concat_printf(out, "Login: id_ext=%s,ioc_guid=%s,dest=%s\n", hex64(port.id_ext()).c_str(),
+                  hex64(port.ioc_guid()).c_str(), with_port(address.address, address.port).c_str());
+  }
+}
+
 void show_portals(Driver& driver, tgt::concat_buf* out) {
   Listener* listener = driver.listener();
   if (listener == nullptr) return;
@@ -82,11 +92,7 @@ void show_portals(Driver& driver, tgt::concat_buf* out) {
   const auto reachable = listener->reachable();
   for (const auto& port : driver.ports().all()) {
     if (port->retired()) continue;
-    for (const Portal& address : reachable) {
-      concat_printf(out, "Login: id_ext=%s,ioc_guid=%s,dest=%s\n", hex64(port->id_ext()).c_str(),
-                    hex64(port->ioc_guid()).c_str(),
-                    with_port(address.address, address.port).c_str());
-    }
+    show_logins(*port, reachable, out);
   }
 }
 
@@ -95,10 +101,7 @@ void show_target(Driver& driver, const TargetPort& port, tgt::concat_buf* out) {
   concat_printf(out, "id_ext=%s\nioc_guid=%s\n", hex64(port.id_ext()).c_str(),
                 hex64(port.ioc_guid()).c_str());
   if (driver.listener() == nullptr) return;
-  for (const Portal& address : driver.listener()->reachable()) {
-    concat_printf(out, "Login: id_ext=%s,ioc_guid=%s,dest=%s\n", hex64(port.id_ext()).c_str(),
-                  hex64(port.ioc_guid()).c_str(), with_port(address.address, address.port).c_str());
-  }
+  show_logins(port, driver.listener()->reachable(), out);
 }
 
 void show_session(Driver& driver, Session& session, tgt::concat_buf* out) {

@@ -55,8 +55,8 @@ void dispatch(Channel& channel, const ibv_wc& wc) noexcept {
 int take(Channel& channel, int limit) noexcept {
   ibv_wc wcs[poll_batch];
   int taken = 0;
-  bool flushed =
-      false;  // the failure that is the reason may lie behind those that were flushed for it
+  // The failure that is the reason may lie behind those that were flushed for it.
+  bool flushed = false;
   while (taken < limit) {
     const int count = channel.poll(wcs);
     for (int i = 0; i < count && !channel.failed(); ++i) {
