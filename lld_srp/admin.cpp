@@ -9,6 +9,7 @@
 #include "lld_srp/address.h"
 #include "plugin_api/log.h"
 #include "plugin_api/target_view.h"
+#include "plugin_api/trace_flags.h"
 
 namespace srp::admin {
 
@@ -50,6 +51,7 @@ void show_system(Driver& driver, tgt::concat_buf* out) {
     concat_printf(out, "    Mistake: %s: %s; %s\n", mistake.where.c_str(), mistake.what.c_str(),
                   mistake.remedy.c_str());
   }
+  concat_printf(out, "    Trace: %s\n", text_of_trace_flags(trace_flags).c_str());
   Listener* listener = driver.listener();
   if (listener == nullptr) {
     concat_printf(out, "    State: not listening: mend the configuration, then restart tgtd\n");
@@ -164,6 +166,36 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
   return tgt::TGTADM_SUCCESS;
 }
 
+tgt::tgtadm_err update_trace(std::string_view value) {
+  const auto flags = trace_flags_from_text(value);
+  if (!flags) {
+    log_error("trace_flag=%.*s: write %s",
+              static_cast<int>(std::min<std::size_t>(value.size(), 40)), value.data(),
+              trace_flags_help().c_str());
+    return tgt::TGTADM_INVALID_REQUEST;
+  }
+  log_notice("trace: %s", text_of_trace_flags(*flags).c_str());
+  trace_flags = *flags;
+  return tgt::TGTADM_SUCCESS;
+}
+
+// tgtd hands in what tgtadm's --name and --value make: "name=value".
+tgt::tgtadm_err update_system(Driver& driver, std::string_view assignment) {
+  const std::string_view name = assignment.substr(0, assignment.find('='));
+  if (name == "trace_flag") {
+    return update_trace(assignment.substr(std::min(name.size() + 1, assignment.size())));
+  }
+  const std::string_view shown = assignment.empty() ? "(none)" : assignment.substr(0, 80);
+  if (std::ranges::find(known_settings(), name, &SettingInfo::name) != known_settings().end()) {
+    log_error("system parameter %.*s cannot be set while tgtd runs: set it in %s and restart",
+              static_cast<int>(shown.size()), shown.data(), driver.config_file().c_str());
+  } else {
+    log_error("system parameter %.*s is unknown; trace_flag is the one that can be set",
+              static_cast<int>(shown.size()), shown.data());
+  }
+  return tgt::TGTADM_UNKNOWN_PARAM;
+}
+
 // Calls act(portal) for each portal in params; false where one is no address.
 template <class Act>
 bool for_each_portal(std::string_view params, Act&& act) {
@@ -247,6 +279,8 @@ tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
 
 tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t sid,
                        const char* name) {
+  trace(Trace::admin, "update: mode %d, op %d, target %d, session %llu, %s", mode, op, tid,
+        static_cast<Number>(sid), name ? name : "(no name)");
   switch (mode) {
     case tgt::MODE_TARGET: return update_target(driver, tid, name);
     case tgt::MODE_SESSION:
@@ -258,10 +292,7 @@ tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t 
     case tgt::MODE_CONNECTION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_CONNECTION);
       return tgt::TGTADM_INVALID_REQUEST;
-    case tgt::MODE_SYSTEM:
-      log_error("system parameter %s cannot be set while tgtd runs: set it in %s and restart",
-                name ? name : "(none)", driver.config_file().c_str());
-      return tgt::TGTADM_UNKNOWN_PARAM;
+    case tgt::MODE_SYSTEM: return update_system(driver, name ? name : "");
     default:
       log_error("update: nothing to update in mode %d", mode);
       return tgt::TGTADM_INVALID_REQUEST;

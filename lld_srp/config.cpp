@@ -2,9 +2,6 @@
 // it may be that, is decided here. Runs once, before anything listens.
 #include "lld_srp/config.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -14,10 +11,11 @@
 #include <cstdlib>
 #include <libconfig.h++>
 #include <memory>
-#include <numeric>
 #include <system_error>
-#include <type_traits>
 #include <utility>
+
+#include "lld_srp/config_text.h"
+#include "lld_srp/limits.h"
 
 namespace srp {
 namespace {
@@ -25,70 +23,6 @@ namespace {
 using libconfig::Setting;
 
 constexpr std::size_t file_bytes_max = 1 << 20;
-constexpr std::size_t shown_bytes_max = 100;  // of a value, in a message
-
-struct IntegerSetting {
-  SettingInfo info;
-  void (*assign)(Settings&, std::uint32_t);
-};
-
-template <auto Member>
-IntegerSetting integer(std::string_view name, std::string_view unit, std::uint32_t min,
-                       std::uint32_t max) {
-  return {{name, unit, min, max, Settings{}.*Member}, [](Settings& settings, std::uint32_t value) {
-            using Value = std::remove_reference_t<decltype(settings.*Member)>;
-            settings.*Member = static_cast<Value>(value);  // max is within the member's type
-          }};
-}
-
-const auto& integer_settings() {
-  using S = Settings;
-  static const std::array table{
-      integer<&S::rdma_cm_port>("rdma_cm_port", "port", 1, 65535),
-      integer<&S::srp_max_req_size>("srp_max_req_size", "bytes", 64, 65536),
-      integer<&S::srp_max_rsp_size>("srp_max_rsp_size", "bytes", 40, 1024),
-      integer<&S::srpt_sq_size>("srpt_sq_size", "work requests", 16, 65535),
-      integer<&S::credits>("credits", "requests", 2, 4096),
-      integer<&S::channels_max>("channels_max", "channels", 1, 64),
-      integer<&S::sessions_max>("sessions_max", "sessions", 1, 65536),
-      integer<&S::command_mib_max>("command_mib_max", "MiB", 1, 256),
-      integer<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576),
-      integer<&S::login_timeout_s>("login_timeout_s", "seconds", 1, 600),
-  };
-  return table;
-}
-
-constexpr std::string_view text_settings[] = {"portals",          "srpt_service_guid",
-                                              "targets",          "targets[].name",
-                                              "targets[].id_ext", "targets[].ioc_guid"};
-
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (const char letter : from) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t i = 0; i < to.size(); ++i) {
-      const std::size_t replaced = diagonal + (letter == to[i] ? 0 : 1);
-      diagonal = row[i + 1];
-      row[i + 1] = std::min({replaced, row[i] + 1, row[i + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-// The known setting of this group ("" or "targets[].") most like name; empty where none is.
-std::string_view nearest_setting(std::string_view group, std::string_view name) {
-  std::string_view nearest;
-  std::size_t distance = name.size() / 2 + 3;  // beyond: another word altogether
-  for (const SettingInfo& known : known_settings()) {
-    if (!known.name.starts_with(group)) continue;
-    const std::string_view candidate = known.name.substr(group.size());
-    if (candidate.find('.') != candidate.npos) continue;  // of another group
-    const std::size_t here = edit_distance(name, candidate);
-    if (here < distance && here < candidate.size()) nearest = candidate, distance = here;
-  }
-  return nearest;
-}
 
 std::optional<std::uint64_t> parse_guid(std::string_view text) {
   if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
@@ -103,100 +37,11 @@ std::optional<std::uint64_t> parse_guid(std::string_view text) {
   return value;
 }
 
-template <class Value>
-std::optional<Value> parse_decimal(std::string_view text) {
-  Value value{};
+std::optional<long long> parse_decimal(std::string_view text) {
+  long long value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-struct ParsedPortal {
-  Portal portal;  // port 0: the text names none
-  const char* wrong = nullptr;
-};
-
-ParsedPortal parse_ipv6_address(const std::string& text) {
-  const auto percent = std::min(text.find('%'), text.size());
-  const std::string scope = text.substr(percent);
-  in6_addr address{};
-  if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &address) != 1) {
-    return {{}, "not a numeric IPv6 address"};
-  }
-  if (IN6_IS_ADDR_LINKLOCAL(&address) ? scope.size() < 2 : !scope.empty()) {
-    return {{}, "a link-local address, and only that, needs %interface"};
-  }
-  std::array<char, INET6_ADDRSTRLEN> canonical{};
-  inet_ntop(AF_INET6, &address, canonical.data(), canonical.size());
-  return {{canonical.data() + scope, 0}};
-}
-
-ParsedPortal parse_host(const std::string& host) {
-  if (host == "*") return {};
-  if (host.starts_with('[')) return parse_ipv6_address(host.substr(1, host.size() - 2));
-  in_addr address{};
-  if (inet_pton(AF_INET, host.c_str(), &address) != 1) return {{}, "not a numeric address"};
-  return {{host, 0}};
-}
-
-ParsedPortal parse_portal(const std::string& text) {
-  const bool bracketed = text.starts_with('[');
-  if (bracketed && text.find(']') == text.npos) return {{}, "no closing bracket"};
-  if (!bracketed && text.find(':') != text.rfind(':')) {
-    return {{}, "an IPv6 address without its brackets"};
-  }
-  const std::string host = text.substr(0, bracketed ? text.find(']') + 1 : text.find(':'));
-  const std::string rest = text.substr(host.size());
-  ParsedPortal parsed = parse_host(host);
-  if (parsed.wrong || rest.empty()) return parsed;
-  const auto port = parse_decimal<std::uint16_t>(std::string_view{rest}.substr(1));
-  if (!rest.starts_with(':') || port.value_or(0) == 0) return {{}, "its port is not 1 to 65535"};
-  parsed.portal.port = *port;
-  return parsed;
-}
-
-std::string quoted(std::string_view text) {
-  std::string shown = "\"";
-  for (const char letter : text.substr(0, shown_bytes_max)) {
-    shown += letter >= ' ' && letter <= '~' ? letter : '?';  // a log line stays one line
-  }
-  return shown + (text.size() > shown_bytes_max ? "...\"" : "\"");
-}
-
-std::string_view skip_blanks(std::string_view text) {
-  return text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
-}
-
-std::string_view from_line(std::string_view text, unsigned line) {
-  for (; line > 1; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  return text;
-}
-
-// A scalar as the file writes it; empty if that is not plain to see. libconfig 1.5 drops the high
-// bits of an integer that does not fit without a word, so its own value cannot be trusted alone.
-std::string_view written(std::string_view text, const Setting& setting) {
-  constexpr std::string_view before_a_name = " \t\r;,{}()[]/";
-  if (!setting.getName()) return {};
-  const std::string_view name = setting.getName();
-  const std::string_view rest = from_line(text, setting.getSourceLine());
-  const std::string_view line = rest.substr(0, rest.find('\n'));
-  for (auto at = line.find(name); at < line.size(); at = line.find(name, at + 1)) {
-    if (at > 0 && before_a_name.find(line[at - 1]) == before_a_name.npos) continue;
-    const std::string_view after = skip_blanks(rest.substr(at + name.size()));
-    if (!after.starts_with('=') && !after.starts_with(':')) continue;
-    const std::string_view value = skip_blanks(after.substr(1));
-    return value.substr(0, value.find_first_of(" \t\r\n;,}#/"));
-  }
-  return {};
-}
-
-std::string shown(std::string_view text, const Setting& setting) {
-  if (setting.getType() == Setting::TypeString) return quoted(setting.c_str());
-  if (setting.isGroup()) return "{...}";
-  if (setting.isList()) return "(...)";
-  if (setting.isArray()) return "[...]";
-  const std::string_view value = written(text, setting).substr(0, shown_bytes_max);
-  return value.empty() ? "..." : std::string{value};
 }
 
 unsigned line_of(const Setting& root, const char* name) {
@@ -268,14 +113,16 @@ class Loader {
   void read(const Setting& root) {
     for (int i = 0; i < root.getLength(); ++i) read_top(root[i]);
     check_memory(root);
+    check_receives(root);
     check_portals(root);
     check_targets();
   }
 
   void read_top(const Setting& setting) {
     const std::string_view name = setting.getName();
-    for (const IntegerSetting& known : integer_settings()) {
-      if (known.info.name == name) return read_integer(setting, known);
+    for (const ScalarSetting& known : scalar_settings()) {
+      if (known.info.name != name) continue;
+      return known.info.is_boolean() ? read_boolean(setting, known) : read_integer(setting, known);
     }
     if (name == "portals") {
       read_portals(setting);
@@ -294,7 +141,16 @@ class Loader {
           nearest.empty() ? "remove it" : "write " + nearest + " if that is meant, or remove it");
   }
 
-  void read_integer(const Setting& setting, const IntegerSetting& known) {
+  void read_boolean(const Setting& setting, const ScalarSetting& known) {
+    if (setting.getType() == Setting::TypeBoolean) {
+      return known.assign(settings_, static_cast<bool>(setting));
+    }
+    wrong(setting, std::string{known.info.name}, "not a boolean",
+          std::string{"write true or false, without quotes; the default is "} +
+              (known.info.default_value ? "true" : "false"));
+  }
+
+  void read_integer(const Setting& setting, const ScalarSetting& known) {
     const SettingInfo& info = known.info;
     const std::string name{info.name};
     const std::string remedy = "write an integer from " + std::to_string(info.min) + " to " +
@@ -304,7 +160,7 @@ class Loader {
     if (!is_int && setting.getType() != Setting::TypeInt64) {
       return wrong(setting, name, "not an integer", remedy);
     }
-    const auto number = parse_decimal<long long>(written(text_, setting));
+    const auto number = parse_decimal(written(text_, setting));
     const long long kept = is_int ? static_cast<int>(setting) : static_cast<long long>(setting);
     if (!number || static_cast<int>(*number) != static_cast<int>(kept)) {
       return wrong(setting, name, "not a plain decimal integer", remedy);
@@ -395,6 +251,19 @@ class Loader {
             "raise it to the power of two that holds command_mib_max (MiB), or lower that");
   }
 
+  // The first channel alone must find room for all that it grants.
+  void check_receives(const Setting& root) {
+    const std::uint32_t needed = settings_.credits + uncredited_receives;
+    if (!settings_.use_srq || settings_.srpt_srq_size >= needed) return;
+    mistake(std::max({line_of(root, "use_srq"), line_of(root, "srpt_srq_size"),
+                      line_of(root, "credits")}),
+            "srpt_srq_size = " + std::to_string(settings_.srpt_srq_size) + ": one channel with " +
+                "credits = " + std::to_string(settings_.credits) + " needs " +
+                std::to_string(needed) + " receives",
+            "raise it to " + std::to_string(needed) +
+                " for each channel that is to be busy, or lower credits, or write use_srq = false");
+  }
+
   // The RDMA connection manager gives an address and port to one listener; * is every address.
   void check_portals(const Setting& root) {
     for (NamedPortal& named : portals_) {
@@ -466,16 +335,6 @@ int read_file(const std::string& path, std::string& text) {
 
 }  // namespace
 
-std::span<const SettingInfo> known_settings() {
-  static const std::vector<SettingInfo> all = [] {
-    std::vector<SettingInfo> infos;
-    for (const IntegerSetting& known : integer_settings()) infos.push_back(known.info);
-    for (const std::string_view name : text_settings) infos.push_back({name, ""});
-    return infos;
-  }();
-  return all;
-}
-
 std::string config_path() {
   const char* const path = std::getenv("TGT_SRP_CONF");
   return path && *path ? path : "/etc/tgt/srp.conf";
@@ -489,12 +348,6 @@ ConfigResult load_config(const std::string& path, bool must_exist) {
   if (missing && !must_exist) return {};
   const std::string what = "cannot be read: " + std::generic_category().message(error);
   return {{}, {{path, what, "make it a readable file, or correct TGT_SRP_CONF"}}, !missing};
-}
-
-std::optional<Portal> portal_from_text(std::string_view text) {
-  ParsedPortal parsed = parse_portal(std::string{text});
-  const bool right = parsed.wrong == nullptr && text.find('\0') == text.npos;
-  return right ? std::optional{std::move(parsed.portal)} : std::nullopt;
 }
 
 }  // namespace srp

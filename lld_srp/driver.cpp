@@ -11,6 +11,7 @@ Driver::Driver()
       config_(load_config(config_file_, std::getenv("TGT_SRP_CONF") != nullptr)),
       ports_(config_.settings, loop_),
       ticker_([](void* self) noexcept { static_cast<Driver*>(self)->on_tick(); }, this) {
+  trace_flags = config_.settings.trace_flag;
   for (const auto& mistake : config_.mistakes) {
     log_error("%s: %s; %s", mistake.where.c_str(), mistake.what.c_str(), mistake.remedy.c_str());
   }

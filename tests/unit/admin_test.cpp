@@ -20,7 +20,10 @@ TEST_GROUP(Admin) {
   int result = -1;  // of the last request
 
   void make(const RigOptions& options = {}) { rig = std::make_unique<Rig>(options); }
-  void teardown() override { rig.reset(); }
+  void teardown() override {
+    rig.reset();
+    trace_flags = 0;
+  }
 
   std::string show(int mode, int tid = 1, std::uint64_t sid = 0) {
     tgt::concat_buf out;
@@ -46,11 +49,16 @@ TEST(Admin, show__system_says_what_there_is) {
   const std::string text = show(tgt::MODE_SYSTEM, -1);
   CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, result);
   STRCMP_EQUAL(("SRP:\n    Configuration: " + rig->config.path() +
-                "\n    State: listening\n    Sessions: 1\n    Connections: 1\n"
+                "\n    Trace: none (0)\n    State: listening\n    Sessions: 1\n    Connections: 1\n"
                 "    Device: fake0, channels 1, data memory 1 MiB registered, 4 KiB in use, "
                 "0 commands waiting\n")
                    .c_str(),
                text.c_str());
+}
+
+TEST(Admin, show__system_names_what_is_traced) {
+  make({.more = "trace_flag = 17;"});
+  STRCMP_CONTAINS("    Trace: login,task (17)\n", show(tgt::MODE_SYSTEM).c_str());
 }
 
 TEST(Admin, show__system_without_a_device_says_why) {

@@ -11,7 +11,10 @@ TEST_GROUP(AdminUpdate) {
   std::string log;  // of the last request
 
   void make(const RigOptions& options = {}) { rig = std::make_unique<Rig>(options); }
-  void teardown() override { rig.reset(); }
+  void teardown() override {
+    rig.reset();
+    trace_flags = 0;
+  }
 
   int update(int mode, int op, int tid = 1, std::uint64_t sid = 0, const char* name = nullptr) {
     int result = -1;
@@ -92,7 +95,65 @@ TEST(AdminUpdate, update__system_parameters_are_in_the_file) {
       ("credits=3 cannot be set while tgtd runs: set it in " + rig->config.path() + " and restart")
           .c_str(),
       log.c_str());
-  CHECK_EQUAL(int{tgt::TGTADM_UNKNOWN_PARAM}, update(tgt::MODE_SYSTEM, tgt::OP_UPDATE));
+}
+
+TEST(AdminUpdate, update__other_system_parameters_are_unknown) {
+  make();
+  for (const char* parameter : {"no-such-name=1", "State=odd", "trace_flags=1", "=", "(none)"}) {
+    const bool none = std::string_view{parameter} == "(none)";
+    CHECK_EQUAL_TEXT(int{tgt::TGTADM_UNKNOWN_PARAM},
+                     update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, none ? nullptr : parameter),
+                     parameter);
+    STRCMP_CONTAINS((std::string{"parameter "} + parameter +
+                     " is unknown; trace_flag is the one that can be set")
+                        .c_str(),
+                    log.c_str());
+  }
+  CHECK_EQUAL(0U, trace_flags);
+}
+
+TEST(AdminUpdate, update__trace_flag_takes_numbers_and_names) {
+  make({.more = "trace_flag = 1;"});
+  CHECK_EQUAL(1U, trace_flags);
+  const struct {
+    const char* parameter;
+    std::uint32_t flags;
+  } rows[] = {{"trace_flag=5", 5},
+              {"trace_flag=0x11", 17},
+              {"trace_flag=task,iu", 20},
+              {"trace_flag=all", 127},
+              {"trace_flag=none", 0}};
+  for (const auto& row : rows) {
+    CHECK_EQUAL_TEXT(int{tgt::TGTADM_SUCCESS},
+                     update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, row.parameter), row.parameter);
+    CHECK_EQUAL_TEXT(row.flags, trace_flags, row.parameter);
+    STRCMP_CONTAINS("srp: trace: ", log.c_str());
+  }
+}
+
+TEST(AdminUpdate, update__trace_flag_of_another_value_is_refused_and_changes_nothing) {
+  make({.more = "trace_flag = 4;"});
+  for (const std::string value : {"", "128", "tasks", "task,", "on"}) {
+    CHECK_EQUAL_TEXT(
+        int{tgt::TGTADM_INVALID_REQUEST},
+        update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, ("trace_flag=" + value).c_str()),
+        value.c_str());
+    STRCMP_CONTAINS(("trace_flag=" + value +
+                     ": write a number up to 127, all, none, or names out "
+                     "of login,channel,")
+                        .c_str(),
+                    log.c_str());
+  }
+  CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "trace_flag"));
+  CHECK_EQUAL(4U, trace_flags);
+}
+
+TEST(AdminUpdate, update__is_traced) {
+  make({.more = "trace_flag = 64;"});
+  update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 77);
+  STRCMP_CONTAINS("[admin] update: mode ", log.c_str());
+  STRCMP_CONTAINS("target 1, session 77, (no name)", log.c_str());
 }
 
 TEST(AdminUpdate, update__other_modes_are_refused) {

@@ -34,15 +34,6 @@ TEST(ConfigLists, portals__are_accepted_in_every_form) {
   }
 }
 
-TEST(ConfigLists, portal_from_text__leaves_a_missing_port_to_the_caller) {
-  CHECK((Portal{"10.0.0.1", 0}) == srp::portal_from_text("10.0.0.1"));
-  CHECK((Portal{"fe80::1%eth0", 5001}) == srp::portal_from_text("[fe80::1%eth0]:5001"));
-  CHECK((Portal{"", 0}) == srp::portal_from_text("*"));
-  CHECK_FALSE(srp::portal_from_text("").has_value());
-  CHECK_FALSE(srp::portal_from_text("10.0.0.1:0").has_value());
-  CHECK_FALSE(srp::portal_from_text(std::string_view{"10.0.0.1\0", 9}).has_value());
-}
-
 TEST(ConfigLists, portals__without_a_port_take_rdma_cm_port_wherever_it_stands) {
   const Settings settings = good("portals = [ \"10.0.0.1\", \"*:7\" ]; rdma_cm_port = 9;");
   CHECK_EQUAL(2u, settings.portals.size());

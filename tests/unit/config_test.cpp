@@ -17,20 +17,35 @@ using srp::test::number;
 
 namespace {
 
-// An integer setting as the example file and a test can compare it.
+// An integer or boolean setting as the example file and a test can compare it.
 std::uint32_t value_of(const Settings& settings, std::string_view name) {
   if (name == "rdma_cm_port") return settings.rdma_cm_port;
   if (name == "srp_max_req_size") return settings.srp_max_req_size;
   if (name == "srp_max_rsp_size") return settings.srp_max_rsp_size;
+  if (name == "srp_max_rdma_size") return settings.srp_max_rdma_size;
   if (name == "srpt_sq_size") return settings.srpt_sq_size;
+  if (name == "use_srq") return settings.use_srq;
+  if (name == "srpt_srq_size") return settings.srpt_srq_size;
   if (name == "credits") return settings.credits;
   if (name == "channels_max") return settings.channels_max;
   if (name == "sessions_max") return settings.sessions_max;
   if (name == "command_mib_max") return settings.command_mib_max;
   if (name == "buffer_mib") return settings.buffer_mib;
+  if (name == "immediate_data") return settings.immediate_data;
   if (name == "login_timeout_s") return settings.login_timeout_s;
+  if (name == "keepalive_s") return settings.keepalive_s;
+  if (name == "rnr_timer") return settings.rnr_timer;
+  if (name == "t_logout") return settings.t_logout;
+  if (name == "rev10_port_ids") return settings.rev10_port_ids;
+  if (name == "trace_flag") return settings.trace_flag;
   FAIL("a setting this test does not know");
   return 0;
+}
+
+// A value as the file writes it.
+std::string value_text(const SettingInfo& info, std::uint32_t value) {
+  if (!info.is_boolean()) return number(value);
+  return value != 0 ? "true" : "false";
 }
 
 // The example file with the markers of its settings removed; its prose starts with "# " and a word.
@@ -44,6 +59,13 @@ std::string uncommented_example() {
     text << line;
   }
   return text.str();
+}
+
+// The comment above a setting of the example, back to the empty line before it.
+std::string prose_above(const std::string& text, const std::string& name) {
+  const auto at = text.find("\n" + name + " = ");
+  CHECK_TEXT(at != text.npos, name.c_str());
+  return text.substr(text.rfind("\n\n", at) + 2, at - text.rfind("\n\n", at));
 }
 
 }  // namespace
@@ -108,42 +130,12 @@ TEST(Config, load_config__takes_an_empty_file_as_defaults) {
   CHECK_FALSE(result.settings.srpt_service_guid.has_value());
 }
 
-TEST(Config, known_settings__have_these_ranges) {
-  const SettingInfo expected[] = {
-      {"rdma_cm_port", "port", 1, 65535, 5000},
-      {"srp_max_req_size", "bytes", 64, 65536, 8276},
-      {"srp_max_rsp_size", "bytes", 40, 1024, 320},
-      {"srpt_sq_size", "work requests", 16, 65535, 1024},
-      {"credits", "requests", 2, 4096, 128},
-      {"channels_max", "channels", 1, 64, 8},
-      {"sessions_max", "sessions", 1, 65536, 256},
-      {"command_mib_max", "MiB", 1, 256, 16},
-      {"buffer_mib", "MiB", 16, 1048576, 256},
-      {"login_timeout_s", "seconds", 1, 600, 30},
-      {"portals", ""},
-      {"srpt_service_guid", ""},
-      {"targets", ""},
-      {"targets[].name", ""},
-      {"targets[].id_ext", ""},
-      {"targets[].ioc_guid", ""},
-  };
-  const auto known = srp::known_settings();
-  CHECK_EQUAL(std::size(expected), known.size());
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    CHECK_EQUAL(std::string{expected[i].name}, std::string{known[i].name});
-    CHECK_EQUAL(std::string{expected[i].unit}, std::string{known[i].unit});
-    CHECK_EQUAL(expected[i].min, known[i].min);
-    CHECK_EQUAL(expected[i].max, known[i].max);
-    CHECK_EQUAL(expected[i].default_value, known[i].default_value);
-  }
-}
-
-TEST(Config, integer__is_accepted_up_to_both_ends_and_lands_in_its_member) {
+TEST(Config, scalar__is_accepted_up_to_both_ends_and_lands_in_its_member) {
   for (const SettingInfo& info : srp::known_settings()) {
     const std::string name{info.name};
     for (const std::uint32_t end : {info.min, info.max}) {
       if (info.max == 0) continue;
-      const Settings settings = good(name + " = " + number(end) + "; ");
+      const Settings settings = good(name + " = " + value_text(info, end) + "; ");
       CHECK_EQUAL_TEXT(end, value_of(settings, name), name.c_str());
       for (const SettingInfo& other : srp::known_settings()) {
         if (other.max == 0 || other.name == name) continue;
@@ -155,7 +147,7 @@ TEST(Config, integer__is_accepted_up_to_both_ends_and_lands_in_its_member) {
 
 TEST(Config, integer__beyond_its_range_is_refused_with_range_and_unit) {
   for (const SettingInfo& info : srp::known_settings()) {
-    if (info.max == 0) continue;
+    if (info.max == 0 || info.is_boolean()) continue;
     const std::string name{info.name};
     for (const long long value : {info.min - 1LL, info.max + 1LL, -1LL, 0x100000000LL + info.min}) {
       const std::string written = name + " = " + number(value);
@@ -188,6 +180,25 @@ TEST(Config, integer__of_another_type_is_refused) {
     only_mistake("credits = " + value + ";", 1,
                  std::string{"credits = "} + row.value + ": " + row.why);
   }
+}
+
+TEST(Config, boolean__is_accepted_in_libconfigs_spellings) {
+  for (const char* const text : {"true", "True", "TRUE"}) {
+    CHECK_TRUE_TEXT(good(std::string{"use_srq = "} + text + ";").use_srq, text);
+  }
+  CHECK_FALSE(good("immediate_data=false").immediate_data);
+}
+
+TEST(Config, boolean__of_another_type_is_refused) {
+  const std::string off = "write true or false, without quotes; the default is false";
+  const std::string on = "write true or false, without quotes; the default is true";
+  for (const char* const value : {"1", "0", "\"true\"", "1.0"}) {
+    const std::string setting = std::string{"use_srq = "} + value;
+    CHECK_EQUAL(off, only_mistake(setting + ";", 1, setting + ": not a boolean"));
+  }
+  CHECK_EQUAL(
+      on, only_mistake("\nimmediate_data = [ true ];", 2, "immediate_data = [...]: not a boolean"));
+  only_mistake("t_logout = yes;", 1, "syntax error");
 }
 
 TEST(Config, integer__is_found_however_the_file_is_laid_out) {
@@ -279,6 +290,17 @@ TEST(Config, buffer_mib__holds_a_command) {
   CHECK_EQUAL(32u, good("buffer_mib = 32; command_mib_max = 17;").buffer_mib);
 }
 
+TEST(Config, srpt_srq_size__holds_the_receives_of_a_channel) {
+  const std::string what = "srpt_srq_size = 131: one channel with credits = 128 needs 132 receives";
+  const std::string remedy = only_mistake("use_srq = true;\nsrpt_srq_size = 131;", 2, what);
+  CHECK(contains(remedy, "raise it to 132") && contains(remedy, "use_srq = false"));
+  only_mistake("srpt_srq_size = 131;\n\nuse_srq = true;", 3, what);
+  only_mistake("use_srq = true;\n\n\ncredits = 4096;", 4,
+               "srpt_srq_size = 4095: one channel with credits = 4096 needs 4100 receives");
+  CHECK_EQUAL(132u, good("use_srq = true; srpt_srq_size = 132;").srpt_srq_size);
+  CHECK_EQUAL(4u, good("use_srq = false; srpt_srq_size = 4;").srpt_srq_size);
+}
+
 TEST(Config, syntax__is_reported_with_its_line) {
   CHECK(contains(only_mistake("credits = 2;\nx y;", 2, "syntax error"), "semicolon"));
   only_mistake("credits = 2;\ncredits = 3;", 2, "duplicate setting name");
@@ -321,9 +343,17 @@ TEST(Config, example__shows_every_setting_at_its_default_with_range) {
     CHECK_TEXT(contains(text, name + " = "), name.c_str());
     if (info.max == 0) continue;
     CHECK_EQUAL_TEXT(info.default_value, value_of(settings, name), name.c_str());
-    CHECK_TEXT(contains(text, number(info.min) + " to " + number(info.max)), name.c_str());
+    if (info.is_boolean()) {
+      CHECK_TEXT(contains(text, name + " = " + value_text(info, info.default_value) + ";"),
+                 name.c_str());
+      CHECK_TEXT(contains(prose_above(text, name), "# true: "), name.c_str());
+      continue;
+    }
+    const std::string prose = prose_above(text, name);
+    CHECK_TEXT(contains(prose, number(info.min) + " to " + number(info.max)), name.c_str());
+    CHECK_TEXT(contains(prose, "Costs") || contains(prose, "costs"), name.c_str());
     if (info.unit == "MiB" || info.unit == "bytes" || info.unit == "seconds") {
-      CHECK_TEXT(contains(text, ", " + std::string{info.unit} + ". " + number(info.min) + " to "),
+      CHECK_TEXT(contains(prose, ", " + std::string{info.unit} + ". " + number(info.min) + " to "),
                  name.c_str());
     }
   }

@@ -1,0 +1,96 @@
+#include "lld_srp/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <type_traits>
+
+#include "plugin_api/log.h"
+
+namespace srp {
+namespace {
+
+template <auto Member>
+ScalarSetting scalar(std::string_view name, std::string_view unit, std::uint32_t min,
+                     std::uint32_t max) {
+  return {{name, unit, min, max, Settings{}.*Member}, [](Settings& settings, std::uint32_t value) {
+            using Value = std::remove_reference_t<decltype(settings.*Member)>;
+            settings.*Member = static_cast<Value>(value);  // max is within the member's type
+          }};
+}
+
+template <auto Member>
+ScalarSetting boolean(std::string_view name) {
+  return scalar<Member>(name, "boolean", 0, 1);
+}
+
+constexpr std::string_view other_settings[] = {"portals",          "srpt_service_guid",
+                                               "targets",          "targets[].name",
+                                               "targets[].id_ext", "targets[].ioc_guid"};
+
+std::size_t edit_distance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (const char letter : from) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const std::size_t replaced = diagonal + (letter == to[i] ? 0 : 1);
+      diagonal = row[i + 1];
+      row[i + 1] = std::min({replaced, row[i] + 1, row[i + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::span<const ScalarSetting> scalar_settings() {
+  using S = Settings;
+  static const std::array table{
+      scalar<&S::rdma_cm_port>("rdma_cm_port", "port", 1, 65535),
+      scalar<&S::srp_max_req_size>("srp_max_req_size", "bytes", 64, 65536),
+      scalar<&S::srp_max_rsp_size>("srp_max_rsp_size", "bytes", 40, 1024),
+      scalar<&S::srp_max_rdma_size>("srp_max_rdma_size", "bytes", 4096, 1 << 24),
+      scalar<&S::srpt_sq_size>("srpt_sq_size", "work requests", 16, 65535),
+      boolean<&S::use_srq>("use_srq"),
+      scalar<&S::srpt_srq_size>("srpt_srq_size", "receives", 4, 65535),
+      scalar<&S::credits>("credits", "requests", 2, 4096),
+      scalar<&S::channels_max>("channels_max", "channels", 1, 64),
+      scalar<&S::sessions_max>("sessions_max", "sessions", 1, 65536),
+      scalar<&S::command_mib_max>("command_mib_max", "MiB", 1, 256),
+      scalar<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576),
+      boolean<&S::immediate_data>("immediate_data"),
+      scalar<&S::login_timeout_s>("login_timeout_s", "seconds", 1, 600),
+      scalar<&S::keepalive_s>("keepalive_s", "seconds", 1, 3600),
+      scalar<&S::rnr_timer>("rnr_timer", "IBTA code", 0, 31),
+      boolean<&S::t_logout>("t_logout"),
+      boolean<&S::rev10_port_ids>("rev10_port_ids"),
+      scalar<&S::trace_flag>("trace_flag", "bit mask", 0, trace_flags_all),
+  };
+  return table;
+}
+
+std::span<const SettingInfo> known_settings() {
+  static const std::vector<SettingInfo> all = [] {
+    std::vector<SettingInfo> infos;
+    for (const ScalarSetting& known : scalar_settings()) infos.push_back(known.info);
+    for (const std::string_view name : other_settings) infos.push_back({name, ""});
+    return infos;
+  }();
+  return all;
+}
+
+std::string_view nearest_setting(std::string_view group, std::string_view name) {
+  std::string_view nearest;
+  std::size_t distance = name.size() / 2 + 3;  // beyond: another word altogether
+  for (const SettingInfo& known : known_settings()) {
+    if (!known.name.starts_with(group)) continue;
+    const std::string_view candidate = known.name.substr(group.size());
+    if (candidate.find('.') != candidate.npos) continue;  // of another group
+    const std::size_t here = edit_distance(name, candidate);
+    if (here < distance && here < candidate.size()) nearest = candidate, distance = here;
+  }
+  return nearest;
+}
+
+}  // namespace srp
