@@ -82,13 +82,14 @@ std::span<const SettingInfo> known_settings() {
 
 std::string_view nearest_setting(std::string_view group, std::string_view name) {
   std::string_view nearest;
-  std::size_t distance = name.size() / 2 + 3;  // beyond: another word altogether
+  std::size_t distance = name.npos;
   for (const SettingInfo& known : known_settings()) {
     if (!known.name.starts_with(group)) continue;
     const std::string_view candidate = known.name.substr(group.size());
     if (candidate.find('.') != candidate.npos) continue;  // of another group
     const std::size_t here = edit_distance(name, candidate);
-    if (here < distance && here < candidate.size()) nearest = candidate, distance = here;
+    if (here > std::max(name.size(), candidate.size()) / 2) continue;  // another word altogether
+    if (here < distance) nearest = candidate, distance = here;
   }
   return nearest;
 }

@@ -86,6 +86,7 @@ TEST(Settings, nearest_setting__is_of_the_group_and_not_far) {
   } rows[] = {
       {"", "srq", ""},
       {"", "use_sqr", "use_srq"},
+      {"", "imm_data", "immediate_data"},
       {"", "immediate", "immediate_data"},
       {"", "trace_flags", "trace_flag"},
       {"", "id_ext", ""},

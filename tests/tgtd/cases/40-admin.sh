@@ -25,7 +25,42 @@ case_sys_state() {
 case_sys_update_of_unknown_name() {
   tgtd_start
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name no-such-name -v 1
+  assert_logged 'srp: system parameter no-such-name=1 is unknown; trace_flag is the one that can be set'
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name State -v odd
+  refused 'unknown parameter' srp --mode sys --op update --name credits -v 64
+  assert_logged 'srp: system parameter credits=64 cannot be set while tgtd runs: set it in /etc/tgt/srp.conf'
+}
+
+trace() { srp --mode sys --op show | sed -n 's/^    Trace: //p'; }
+set_trace() { srp --mode sys --op update --name trace_flag --value "$1"; }
+
+case_sys_update_of_trace_flag() {
+  tgtd_start
+  assert_equal trace 'none (0)' "$(trace)"
+  set_trace login,task
+  assert_equal trace 'login,task (17)' "$(trace)"
+  assert_logged 'srp: trace: login,task \(17\)'
+  target_add 1
+  set_trace 0x40
+  refused 'unknown parameter' srp --mode target --op update --tid 1 --name x --value y
+  assert_logged 'srp: \[admin\] update: .*target 1, .* x$'
+  set_trace none
+  assert_equal trace 'none (0)' "$(trace)"
+}
+
+case_sys_update_of_trace_flag_to_nonsense() {
+  tgtd_start
+  set_trace 5
+  refused 'invalid request' set_trace tasks
+  refused 'invalid request' set_trace 128
+  assert_logged 'srp: trace_flag=tasks: write a number up to 127, all, none, or names out of login,'
+  assert_equal trace 'login,iu (5)' "$(trace)"
+}
+
+case_sys_show_of_trace_flag_in_the_file() {
+  echo 'trace_flag = 10;' >srp.conf
+  tgtd_start TGT_SRP_CONF="$PWD/srp.conf"
+  assert_equal trace 'channel,data (10)' "$(trace)"
 }
 
 # Without RDMA nothing can listen yet: the portals are shown with the reason.

@@ -25,6 +25,10 @@ credit = 5;                           # wrong
 portals = [ "10.0.0.1:port" ];        # wrong
 srpt_service_guid = "xyz";            # wrong
 login_timeout_s = 0;                  # wrong
+use_srq = 1;                          # wrong
+t_logout = "true";                    # wrong
+trace_flag = 128;                     # wrong
+rnr_timer = 32;                       # wrong
 sessions_max = 10;
 END
   mistaken "$PWD/srp.conf"
