@@ -1,5 +1,5 @@
-// /etc/tgt/srp.conf to Settings, read once when the driver starts (driver.cpp). A missing file means
-// the defaults.
+// /etc/tgt/srp.conf to Settings, read once when the driver starts (driver.cpp). A missing file is
+// one without settings: the defaults hold.
 #pragma once
 
 #include <string>

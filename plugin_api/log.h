@@ -1,7 +1,7 @@
 // Log lines: tgtd's log, one line each, "srp: " in front, newline added, cut at tgtd's limit.
 // error: something an administrator must act on. notice: what he wants to find afterwards.
 // debug: only with `tgtadm --mode sys --op update -n debug -v on`. Not for the data path.
-// trace: what happens, step by step, for the categories that are switched on; for the data path too.
+// trace: step by step what happens, for the categories that are on. For the data path too.
 #pragma once
 
 #include <bit>
@@ -72,13 +72,14 @@ inline constexpr std::uint32_t trace_flags_all = (1U << std::size(trace_categori
 // The categories that are on. Written when the driver starts and by tgtadm, at any time.
 inline std::uint32_t trace_flags = 0;
 
-// For callers whose arguments alone cost something.
+// One load and one branch: to be asked before trace() where every command passes, and where the
+// arguments alone cost something.
 [[nodiscard]] inline bool traced(Trace category) noexcept {
   return (trace_flags & static_cast<std::uint32_t>(category)) != 0;
 }
 
-// One load and one branch where the category is off. A notice where it is on: no other switch is
-// needed to see it.
+// Where the category is off, a call that returns at once. A notice where it is on: no other switch
+// is needed to see it.
 [[gnu::format(printf, 2, 3)]] inline void trace(Trace category, const char* format, ...) noexcept {
   if (!traced(category)) [[likely]]
     return;
