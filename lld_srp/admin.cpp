@@ -118,6 +118,8 @@ void show_session(Driver& driver, Session& session, tgt::concat_buf* out) {
                 session.nexus().in_flight(), static_cast<Number>(stats.errors),
                 static_cast<Number>(stats.tasks), static_cast<Number>(stats.bytes_in),
                 static_cast<Number>(stats.bytes_out));
+  concat_printf(out, "    Immediate data: %llu commands; tables fetched: %llu commands\n",
+                static_cast<Number>(stats.immediate), static_cast<Number>(stats.tables));
   unsigned number = 0;
   for (const auto& connection : driver.listener()->connections()) {
     if (connection->session() != &session) continue;
@@ -162,7 +164,7 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
         tid, static_cast<Number>(sid), tid);
     return missing;
   }
-  session->close("deleted by tgtadm");
+  session->dismiss("deleted by tgtadm", wire::LogoutReason::none);
   return tgt::TGTADM_SUCCESS;
 }
 

@@ -1,8 +1,10 @@
 #include "lld_srp/channel.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
+#include "lld_srp/iu.h"
 #include "lld_srp/limits.h"
 #include "plugin_api/log.h"
 
@@ -12,6 +14,15 @@ namespace {
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
   return (bytes + unit - 1) / unit * unit;
+}
+
+constexpr std::uint32_t receives_wanted(const ChannelSizes& sizes) noexcept {
+  return sizes.credits + uncredited_receives;
+}
+
+ReceiveSizes receive_sizes(const ChannelSizes& sizes) noexcept {
+  const std::uint32_t wanted = receives_wanted(sizes);
+  return {wanted, wanted + sizes.credits, sizes.request_bytes, sizes.immediate_offset};
 }
 
 // The kernel reports attributes that verbs has no bits for (librdmacm masks them as well).
@@ -42,25 +53,27 @@ Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id, const C
       attention_(attention),
       sizes_(sizes),
       credits_(sizes.credits),
-      request_stride_(round_up(sizes.request_bytes, 64)),
+      own_receives_(device.shared_receives()
+                        ? std::nullopt
+                        : std::make_optional<ReceiveQueue>(device.pd(), receive_sizes(sizes))),
+      receives_(own_receives_ ? *own_receives_ : *device.shared_receives()),
       response_stride_(round_up(sizes.response_bytes, 64)),
-      receives_wanted_(sizes.credits + uncredited_receives),
-      receives_total_(receives_wanted_ + sizes.credits),
-      memory_(device.pd(),
-              round_up(receives_total_ * request_stride_ + 2 * sizes.credits * response_stride_,
-                       page_bytes),
+      memory_(device.pd(), round_up((2 * sizes.credits + 1) * response_stride_, page_bytes),
               IBV_ACCESS_LOCAL_WRITE) {
+  // Elsewhere a sender waits for a receive; on iWARP its connection ends.
+  if (!own_receives_ && device.limits().iwarp &&
+      (device.channels() + 1) * receive_sizes(sizes).total > receives_.sizes().total) {
+    throw std::system_error(ENOBUFS, std::generic_category(), "srpt_srq_size");
+  }
+  const std::uint32_t cqes_max = device.limits().cqes_max;
+  const std::uint32_t cqes_for_receives = receives_wanted(sizes);
   const std::uint32_t cqes_for_sends =
-      device.limits().cqes_max > receives_total_ ? device.limits().cqes_max - receives_total_ : 1;
+      cqes_max > cqes_for_receives ? cqes_max - cqes_for_receives : 1;
+  sizes_.rdma_bytes_max = std::min(sizes.rdma_bytes_max, device.limits().message_bytes_max);
   send_wrs_ = std::min({sizes.send_wrs, device.limits().send_wrs_max, cqes_for_sends});
   covers_.resize(send_wrs_);
   create_queue_pair();
   modify(id, IBV_QPS_INIT);
-
-  receives_.reserve(receives_total_);  // never grows: their addresses are work request ids
-  for (std::uint32_t i = 0; i < receives_total_; ++i) {
-    spare_.push_back(receives_.emplace_back(memory_.data() + i * request_stride_));
-  }
   post_receives();
   if (failed()) throw std::system_error(EIO, std::generic_category(), failure());
   device_.attach();
@@ -72,7 +85,7 @@ Channel::~Channel() {
 }
 
 void Channel::create_queue_pair() {
-  const auto cqes = static_cast<int>(receives_total_ + send_wrs_);
+  const auto cqes = static_cast<int>(receives_wanted(sizes_) + send_wrs_);
   cq_.reset(verbs::required(
       ibv_create_cq(&device_.context(), cqes, this, &device_.completions(), 0), "ibv_create_cq"));
   verbs::require(ibv_req_notify_cq(cq_.get(), 0), "ibv_req_notify_cq");
@@ -80,9 +93,10 @@ void Channel::create_queue_pair() {
   ibv_qp_init_attr init{};
   init.qp_context = this;
   init.send_cq = init.recv_cq = cq_.get();
+  init.srq = receives_.shared();
   init.qp_type = IBV_QPT_RC;
   init.cap.max_send_wr = send_wrs_;
-  init.cap.max_recv_wr = receives_wanted_;
+  init.cap.max_recv_wr = init.srq != nullptr ? 0 : receives_wanted(sizes_);
   init.cap.max_send_sge = init.cap.max_recv_sge = 1;
   init.cap.max_inline_data = inline_bytes_wanted;
   ibv_qp* qp = ibv_create_qp(&device_.pd(), &init);
@@ -101,7 +115,7 @@ void Channel::modify(rdma_cm_id& id, ibv_qp_state state) {
   attr.qp_state = state;
   verbs::require(rdma_init_qp_attr(&id, &attr, &mask), "rdma_init_qp_attr");
   mask &= ~foreign_attribute_bits;
-  if ((mask & IBV_QP_MIN_RNR_TIMER) != 0) attr.min_rnr_timer = min_rnr_timer;
+  if ((mask & IBV_QP_MIN_RNR_TIMER) != 0) attr.min_rnr_timer = sizes_.rnr_timer;
   if ((mask & IBV_QP_MAX_QP_RD_ATOMIC) != 0) attr.max_rd_atomic = sizes_.read_depth;
   if ((mask & IBV_QP_MAX_DEST_RD_ATOMIC) != 0) attr.max_dest_rd_atomic = 0;  // it never READs us
   verbs::require(ibv_modify_qp(qp_.get(), &attr, mask), "ibv_modify_qp");
@@ -124,49 +138,92 @@ void Channel::fail(const char* why) noexcept {
   loop_.defer(attention_);
 }
 
+// Nothing else is sent from now on: what stands behind the goodbye stays where it is.
+void Channel::leave(const char* why, wire::LogoutReason reason) noexcept {
+  if (closing()) return;
+  // Before the initiator has sent something it may not be ready to receive.
+  if (!sizes_.t_logout || !heard_ || noticing_) return fail(why);
+  goodbye_ = why;
+  notify(build_t_logout(reason));
+}
+
+// Each is at most as long as a response to a task.
+template <class IuOfOurs>
+void Channel::notify(const IuOfOurs& iu) noexcept {
+  static_assert(sizeof iu <= wire::task_rsp_bytes);
+  noticing_ = true;
+  notice_.iu = response_iu(2 * sizes_.credits);
+  notice_.iu_bytes = sizeof iu;
+  std::memcpy(notice_.iu, &iu, sizeof iu);
+  reply(notice_);
+}
+
+void Channel::on_notice() noexcept {
+  on_sent();
+  noticing_ = false;
+  if (goodbye_ != nullptr) fail(goodbye_);
+}
+
+void Channel::offer_credits() noexcept {
+  if (closing() || noticing_ || !heard_ || !credits_.stuck()) return;
+  notify(build_cred_req(credits_.announce()));
+}
+
 void Channel::destroy_queue_pair() noexcept {
   fetches_.clear();
   replies_.clear();
-  parked_.clear();
+  while (!parked_.empty()) {
+    Receive& receive = parked_.front();
+    receive.unlink();
+    receives_.release(receive);
+  }
+  drain_receives();
   qp_.reset();
+  drain_receives();  // what was still under way
   if (!cq_) return;
   if (events_unacked_ != 0) ibv_ack_cq_events(cq_.get(), events_unacked_);
   events_unacked_ = 0;
   cq_.reset();
 }
 
+// Receives that all channels share must not be lost with one of them.
+void Channel::drain_receives() noexcept {
+  if (own_receives_ || !cq_) return;
+  ibv_wc wcs[poll_batch];
+  int count = 0;
+  while ((count = ibv_poll_cq(cq_.get(), poll_batch, wcs)) > 0) {
+    for (int i = 0; i < count; ++i) {
+      verbs::Work& work = verbs::Work::of(wcs[i]);
+      if (work.kind != verbs::WorkKind::receive) continue;
+      auto& receive = static_cast<Receive&>(work);
+      receives_.take(receive, 0);
+      receives_.release(receive);
+    }
+  }
+  post_receives();
+}
+
 void Channel::take(Receive& receive, std::uint32_t bytes) noexcept {
-  SRP_ASSERT(receives_posted_ > 0);
-  --receives_posted_;
   quiet_ticks_ = 0;
-  receive.bytes = bytes;
+  heard_ = true;
+  receives_.take(receive, bytes);
   post_receives();
 }
 
 void Channel::release(Receive& receive) noexcept {
-  spare_.push_front(receive);
+  receives_.release(receive);
   post_receives();
   if (failed()) loop_.defer(attention_);  // someone waits for the last command
 }
 
 void Channel::post_receives() noexcept {
-  while (!failed() && receives_posted_ < receives_wanted_ && !spare_.empty()) {
-    Receive& receive = spare_.front();
-    ibv_sge sge{reinterpret_cast<std::uint64_t>(receive.iu), sizes_.request_bytes, memory_.lkey()};
-    ibv_recv_wr wr{};
-    wr.wr_id = receive.id();
-    wr.sg_list = &sge;
-    wr.num_sge = 1;
-    ibv_recv_wr* bad = nullptr;
-    if (ibv_post_recv(qp_.get(), &wr, &bad) != 0) return fail("ibv_post_recv failed");
-    spare_.pop_front();
-    ++receives_posted_;
-  }
+  if (own_receives_ && failed()) return;
+  if (!receives_.post(qp_.get())) fail("a receive could not be posted");
 }
 
 std::uint8_t* Channel::response_iu(std::uint32_t index) const noexcept {
-  SRP_ASSERT(index < 2 * sizes_.credits);
-  return memory_.data() + receives_total_ * request_stride_ + index * response_stride_;
+  SRP_ASSERT(index <= 2 * sizes_.credits);
+  return memory_.data() + index * response_stride_;
 }
 
 void Channel::fetch(Fetch& fetch) noexcept {
@@ -185,17 +242,17 @@ bool Channel::cancel(Fetch& fetch) noexcept {
 }
 
 void Channel::pump() noexcept {
-  while (!failed() && !replies_.empty() && send_wrs_used_ < send_wrs_) {
+  while (!failed() && !said_goodbye() && !replies_.empty() && send_wrs_used_ < send_wrs_) {
     if (!post_reply(replies_.front())) break;
   }
-  while (!failed() && !fetches_.empty() && send_wrs_used_ < send_wrs_ &&
+  while (!closing() && !fetches_.empty() && send_wrs_used_ < send_wrs_ &&
          reads_posted_ < sizes_.read_depth) {
     if (!post_read(fetches_.front())) break;
   }
 }
 
 bool Channel::post_read(Fetch& fetch) noexcept {
-  const auto range = fetch.from.next(device_.limits().message_bytes_max);
+  const auto range = fetch.from.next(sizes_.rdma_bytes_max);
   ibv_sge sge{reinterpret_cast<std::uint64_t>(fetch.to + range.offset), range.bytes, fetch.lkey};
   ibv_send_wr wr{};
   wr.wr_id = fetch.id();
@@ -208,7 +265,8 @@ bool Channel::post_read(Fetch& fetch) noexcept {
   ++fetch.outstanding;
   ++reads_posted_;
   if (!post(wr, 1)) return false;
-  if (fetch.from.done()) fetch.unlink();
+  fetch.unlink();
+  if (!fetch.from.done()) fetches_.push_back(fetch);
   return true;
 }
 
@@ -231,7 +289,7 @@ bool Channel::post_reply(Reply& reply) noexcept {
   };
 
   while (count < room && !reply.to.done()) {
-    const auto range = reply.to.next(device_.limits().message_bytes_max);
+    const auto range = reply.to.next(sizes_.rdma_bytes_max);
     ibv_send_wr* write = add(reply.from + range.offset, range.bytes, reply.lkey);
     write->opcode = IBV_WR_RDMA_WRITE;
     write->wr.rdma.remote_addr = range.address;
@@ -241,7 +299,8 @@ bool Channel::post_reply(Reply& reply) noexcept {
   if (whole) {
     ibv_send_wr* send = add(reply.iu, reply.iu_bytes, memory_.lkey());
     send->opcode = IBV_WR_SEND;
-    if (reply.iu_bytes <= inline_bytes_) send->send_flags = IBV_SEND_INLINE;
+    if (reply.iu_bytes <= inline_bytes_) send->send_flags |= IBV_SEND_INLINE;
+    if (reply.solicited) send->send_flags |= IBV_SEND_SOLICITED;
     reply.unlink();
   }
   wrs[count - 1].send_flags |= IBV_SEND_SIGNALED;
@@ -269,12 +328,17 @@ int Channel::poll(std::span<ibv_wc> wcs) noexcept {
 
 void Channel::watch_peer() noexcept {
   if (failed()) return;
+  if (goodbye_ != nullptr && ++goodbye_ticks_ >= goodbye_s_max * ticks_per_second) {
+    return fail(goodbye_);
+  }
   if (send_wrs_used_ != 0) {
-    if (++silent_ticks_ >= silence_s_max * ticks_per_second) fail("the initiator is silent");
+    if (++silent_ticks_ >= 2 * sizes_.keepalive_s * ticks_per_second) {
+      fail("the initiator is silent");
+    }
     return;
   }
   silent_ticks_ = 0;
-  if (++quiet_ticks_ >= keepalive_s * ticks_per_second) post_keepalive();
+  if (++quiet_ticks_ >= sizes_.keepalive_s * ticks_per_second) post_keepalive();
 }
 
 // No bytes: neither address nor key counts, and the initiator notices nothing.

@@ -3,16 +3,18 @@
 //
 // Queues of work wait here when the send queue is full or enough RDMA READs are outstanding: READs
 // in one line, replies in another, so that a response never waits behind a READ that the device
-// could not start yet.
+// could not start yet. Long READs are cut in pieces and take turns.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "lld_srp/credit.h"
 #include "lld_srp/device.h"
+#include "lld_srp/receive_queue.h"
 #include "lld_srp/verbs.h"
 #include "lld_srp/wire.h"
 #include "plugin_api/event_loop.h"
@@ -47,17 +49,7 @@ class DescriptorCursor {
   std::uint32_t in_first_ = 0;  // bytes passed within the first descriptor
 };
 
-using QueueHook =
-    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-
-// An IU's buffer: posted, holding what arrived, or spare.
-struct Receive : verbs::Work, QueueHook {
-  explicit Receive(std::uint8_t* buffer) noexcept : Work(verbs::WorkKind::receive), iu(buffer) {}
-  std::uint8_t* iu;
-  std::uint32_t bytes = 0;  // received
-};
-
-// Data-out on its way in: one or more RDMA READs.
+// Data-out, or a table of descriptors, on its way in: one or more RDMA READs.
 struct Fetch : verbs::Work, QueueHook {
   Fetch() noexcept : Work(verbs::WorkKind::fetch) {}
   DescriptorCursor from;
@@ -76,14 +68,21 @@ struct Reply : verbs::Work, QueueHook {
   std::uint32_t lkey = 0;
   std::uint8_t* iu = nullptr;  // in the channel's memory
   std::uint32_t iu_bytes = 0;
+  bool solicited = false;  // its arrival is to raise a solicited event
 };
 
 struct ChannelSizes {
-  std::uint32_t credits = 0;         // request limit
-  std::uint32_t request_bytes = 0;   // largest IU received
-  std::uint32_t response_bytes = 0;  // largest IU sent
-  std::uint32_t send_wrs = 0;        // wish; the device may have less
-  std::uint8_t read_depth = 1;       // RDMA READs outstanding, as agreed with the initiator
+  std::uint32_t credits = 0;           // request limit
+  std::uint32_t request_bytes = 0;     // largest IU received
+  std::uint32_t response_bytes = 0;    // largest IU sent
+  std::uint32_t send_wrs = 0;          // wish; the device may have less
+  std::uint8_t read_depth = 1;         // RDMA READs outstanding, as agreed with the initiator
+  std::uint32_t rdma_bytes_max = 0;    // of one RDMA READ or WRITE; the device may allow less
+  std::uint32_t immediate_offset = 0;  // of immediate data in an IU; 0: not granted
+  std::uint8_t rnr_timer = 12;         // IBTA code; the CM's choice, 0, stands for 655 ms
+  unsigned keepalive_s = 30;           // after so long without traffic the peer is asked; twice
+                                       // that without an acknowledgement, and it is gone
+  bool t_logout = false;               // say goodbye
 };
 
 class Channel {
@@ -108,6 +107,10 @@ class Channel {
   // Stops the queue pair: nothing is posted any more, everything posted is flushed. Idempotent; the
   // first reason stays. why: a literal, for the log.
   void fail(const char* why) noexcept;
+  // The same, but with an SRP_T_LOGOUT first if the settings want it and the initiator can take it.
+  // Until that is out nothing else is sent, and nothing may be executed.
+  void leave(const char* why, wire::LogoutReason reason) noexcept;
+  [[nodiscard]] bool closing() const noexcept { return failed() || goodbye_ != nullptr; }
   [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
   [[nodiscard]] const char* failure() const noexcept { return failure_; }
   // Destroys the queue pair and CQ, after which the device touches no memory of ours on its behalf.
@@ -142,6 +145,9 @@ class Channel {
   // Gives up what is not posted yet; true if nothing of it is outstanding.
   [[nodiscard]] bool cancel(Fetch& fetch) noexcept;
 
+  // Announces credits that no response will, if the initiator cannot send because of them.
+  void offer_credits() noexcept;
+
   // A response buffer for the command or task with this index, sizes().response_bytes long.
   [[nodiscard]] std::uint8_t* response_iu(std::uint32_t index) const noexcept;
 
@@ -156,6 +162,8 @@ class Channel {
   // A signaled send-side work request succeeded.
   void on_sent() noexcept;
   void on_read(Fetch& fetch) noexcept;
+  // An IU of our own accord is out.
+  void on_notice() noexcept;
   // Posts what waits and fits; called at the end of a batch of completions.
   void pump() noexcept;
   // Once a tick while the connection lives: keeps it alive, or finds that it is not.
@@ -173,7 +181,13 @@ class Channel {
   bool post_read(Fetch& fetch) noexcept;
   bool post_reply(Reply& reply) noexcept;
   bool post(ibv_send_wr& first, unsigned count) noexcept;
+  [[nodiscard]] bool said_goodbye() const noexcept {
+    return goodbye_ != nullptr && !notice_.is_linked();
+  }
   void post_keepalive() noexcept;
+  void drain_receives() noexcept;
+  template <class IuOfOurs>
+  void notify(const IuOfOurs& iu) noexcept;
 
   Device& device_;
   Connection& connection_;
@@ -181,11 +195,10 @@ class Channel {
   Job& attention_;
   ChannelSizes sizes_;
   CreditLedger credits_;
-  std::size_t request_stride_;
+  std::optional<ReceiveQueue> own_receives_;  // none where the device has one for all
+  ReceiveQueue& receives_;
   std::size_t response_stride_;
-  std::uint32_t receives_wanted_;
-  std::uint32_t receives_total_;
-  verbs::RegisteredMemory memory_;     // receives, then response IUs
+  verbs::RegisteredMemory memory_;     // response IUs, then that of notices
   std::vector<std::uint16_t> covers_;  // ring: places given back by each signaled request, in order
   std::uint32_t covers_first_ = 0;
   std::uint32_t covers_count_ = 0;
@@ -196,17 +209,19 @@ class Channel {
   std::uint32_t send_wrs_ = 0;  // places in the send queue
   std::uint32_t send_wrs_used_ = 0;
   std::uint32_t reads_posted_ = 0;
-  std::uint32_t receives_posted_ = 0;
   unsigned events_unacked_ = 0;
   unsigned empty_looks_ = 0;   // since something was found
   unsigned quiet_ticks_ = 0;   // since anything was received or sent
   unsigned silent_ticks_ = 0;  // since a send was acknowledged, while some are not
   const char* failure_ = nullptr;
-  std::vector<Receive> receives_;
-  Receives spare_;
+  const char* goodbye_ = nullptr;  // the failure to be, while an SRP_T_LOGOUT is on its way
+  unsigned goodbye_ticks_ = 0;     // since then
+  bool heard_ = false;             // the initiator has sent something
+  bool noticing_ = false;          // notice_ is on its way
   Receives parked_;
   Fetches fetches_;
   Replies replies_;
+  Reply notice_{verbs::WorkKind::notice};
   verbs::Work progress_{verbs::WorkKind::progress};
   verbs::Work unsignaled_{verbs::WorkKind::unsignaled};
 };

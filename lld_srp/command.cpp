@@ -18,26 +18,29 @@ constexpr std::uint8_t check_condition = 0x02;
 constexpr std::uint8_t condition_met = 0x04;
 constexpr std::uint8_t busy = 0x08;
 
-// Additional sense codes, with sense key ILLEGAL REQUEST.
-constexpr std::uint16_t invalid_opcode = 0x2000;
-constexpr std::uint16_t invalid_field_in_cdb = 0x2400;
-constexpr std::uint16_t unit_not_supported = 0x2500;
-
 constexpr std::uint8_t op_request_sense = 0x03;
 
 constexpr unsigned bit(CommandState state) noexcept { return 1U << static_cast<unsigned>(state); }
 
+using State = CommandState;
+
+constexpr unsigned served = bit(State::table_waiting) | bit(State::table_fetching) |
+                            bit(State::waiting) | bit(State::fetching) | bit(State::held) |
+                            bit(State::executing);
+
 constexpr std::array<unsigned, command_states> moves = {
-    /* idle       */ bit(CommandState::waiting) | bit(CommandState::fetching) |
-        bit(CommandState::held) | bit(CommandState::executing) | bit(CommandState::responding),
-    /* waiting    */ bit(CommandState::fetching) | bit(CommandState::held) |
-        bit(CommandState::executing) | bit(CommandState::responding) | bit(CommandState::idle),
-    /* fetching   */ bit(CommandState::held) | bit(CommandState::executing) |
-        bit(CommandState::responding) | bit(CommandState::idle),
-    /* held       */ bit(CommandState::executing) | bit(CommandState::responding) |
-        bit(CommandState::idle),
-    /* executing  */ bit(CommandState::responding) | bit(CommandState::idle),
-    /* responding */ bit(CommandState::idle),
+    /* idle           */ bit(State::queued) | served | bit(State::responding),
+    /* queued         */ served | bit(State::responding) | bit(State::idle),
+    /* table_waiting  */ bit(State::table_fetching) | bit(State::idle),
+    /* table_fetching */ bit(State::waiting) | bit(State::fetching) | bit(State::held) |
+        bit(State::executing) | bit(State::responding) | bit(State::idle),
+    /* waiting        */ bit(State::fetching) | bit(State::held) | bit(State::executing) |
+        bit(State::responding) | bit(State::idle),
+    /* fetching       */ bit(State::held) | bit(State::executing) | bit(State::responding) |
+        bit(State::idle),
+    /* held           */ bit(State::executing) | bit(State::responding) | bit(State::idle),
+    /* executing      */ bit(State::responding) | bit(State::idle),
+    /* responding     */ bit(State::idle),
 };
 
 constexpr bool every_live_state_can_end() {
@@ -48,46 +51,33 @@ constexpr bool every_live_state_can_end() {
 }
 static_assert(every_live_state_can_end(), "a closing channel must be able to drop any command");
 
-constexpr std::uint32_t whole_pages(std::uint64_t bytes) noexcept {
-  return static_cast<std::uint32_t>((std::max<std::uint64_t>(bytes, 1) + page_bytes - 1) /
-                                    page_bytes * page_bytes);
-}
-
 constexpr std::uint32_t clamp32(std::uint64_t value) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xffffffff));
 }
 
-Residual residual(std::uint64_t offered, std::uint64_t wanted, std::uint64_t moved) noexcept {
-  if (moved < offered) return {clamp32(offered - moved), 0};
-  return {0, clamp32(wanted > offered ? wanted - offered : 0)};
-}
-
-Medium medium_of(const tgt::scsi_lu* lu) noexcept {
-  Medium medium;
-  if (lu == nullptr) return medium;
-  medium.exists = true;
-  const auto type = tgt::device_type(*lu);
-  medium.block_device = type == tgt::DeviceType::disk || type == tgt::DeviceType::cd;
-  medium.block_shift = lu->blk_shift;
-  return medium;
+std::size_t table_bytes(const DataBuffer& side) noexcept {
+  return side.incomplete() ? side.table_count * sizeof(wire::MemoryDesc) : 0;
 }
 
 }  // namespace
 
 const char* name_of(CommandState state) noexcept {
-  constexpr const char* names[command_states] = {"idle", "waiting",   "fetching",
-                                                 "held", "executing", "responding"};
+  constexpr const char* names[command_states] = {
+      "idle",     "queued", "waiting for a table", "fetching a table", "waiting",
+      "fetching", "held",   "executing",           "responding"};
   return names[static_cast<unsigned>(state)];
 }
 
 const TaskSet::Entry::Owner Command::entry_owner = {
     [](TaskSet::Entry& entry) noexcept { static_cast<Command&>(entry).abort(); },
-    [](TaskSet::Entry& entry) noexcept { static_cast<Command&>(entry).execute(); },
+    [](TaskSet::Entry& entry) noexcept { static_cast<Command&>(entry).proceed(); },
 };
 
 Command::WaiterOf::WaiterOf(Command& c) noexcept
     : Waiter([](Waiter& waiter, const Buffer& buffer) noexcept {
-        static_cast<WaiterOf&>(waiter).command.on_memory(buffer);
+        Command& waiting = static_cast<WaiterOf&>(waiter).command;
+        waiting.state_ == State::table_waiting ? waiting.on_table_memory(buffer)
+                                               : waiting.on_memory(buffer);
       }),
       command(c) {}
 
@@ -105,7 +95,7 @@ Command::Command(Channel& channel, Session& session, Pool& idle, std::uint32_t i
   idle_.push_front(*this);
 }
 
-Command::~Command() { SRP_ASSERT(state_ == CommandState::idle); }
+Command::~Command() { SRP_ASSERT(state_ == State::idle); }
 
 void Command::enter(CommandState next) noexcept {
   SRP_ASSERT((moves[static_cast<unsigned>(state_)] & bit(next)) != 0);
@@ -115,68 +105,92 @@ void Command::enter(CommandState next) noexcept {
 void Command::start(Receive& receive) noexcept {
   receive_ = &receive;
   plan_ = {};
-  const CmdFault fault = parse_cmd({receive.iu, receive.bytes}, request_);
+  const CmdFault fault =
+      parse_cmd({receive.iu, receive.bytes}, channel_.sizes().immediate_offset, request_);
   tag = request_.tag;
   lun = decode_lun(request_.lun);
+  const std::uint16_t sense = examine(fault);
+  attribute = sense == 0 ? request_.attribute : wire::TaskAttribute::simple;
   session_.tasks().insert(*this);
   ++session_.stats().commands;
-  if (fault != CmdFault::none) return refuse(static_cast<std::uint16_t>(fault));
-  if (const auto sense = make_plan()) return refuse(sense);
-  get_memory();
+  if (sense != 0) return refuse(sense);
+  if (!session_.tasks().begin(*this)) return enter(State::queued);
+  begin();
 }
 
-std::uint16_t Command::make_plan() noexcept {
+std::uint16_t Command::examine(CmdFault fault) noexcept {
+  if (fault != CmdFault::none) return static_cast<std::uint16_t>(fault);
+  switch (request_.attribute) {
+    case wire::TaskAttribute::simple:
+    case wire::TaskAttribute::head_of_queue:
+    case wire::TaskAttribute::ordered: return 0;
+    case wire::TaskAttribute::aca: return invalid_field_in_cdb;  // there is never such a condition
+  }
+  return static_cast<std::uint16_t>(CmdFault::invalid_field);
+}
+
+void Command::proceed() noexcept { state_ == State::queued ? begin() : execute(); }
+
+// The unit is looked at now, not on arrival: those that were ahead may have changed it.
+void Command::begin() noexcept {
   tgt::target* target = tgt::find_target(session_.nexus().tid());
   const tgt::scsi_lu* lu = target ? tgt::find_lu(*target, lun) : nullptr;
-  plan_.medium = medium_of(lu);
-  const CdbData data = describe_cdb(request_.cdb, plan_.medium);
-  const std::uint64_t out_offered = request_.out.bytes;
-  const std::uint64_t in_offered = request_.in.bytes;
-
-  plan_.kind = data.kind;
-  plan_.out_wanted = data.out_bytes == as_offered ? out_offered : data.out_bytes;
-  plan_.in_wanted = data.in_bytes == as_offered ? in_offered : data.in_bytes;
-  if (lu == nullptr) {  // tgtd answers for the missing unit: it reads no data, and says little
-    plan_.out_wanted = 0;
-    plan_.in_wanted = std::min<std::uint64_t>(plan_.in_wanted, allocation_bytes_max);
+  const std::size_t bytes_max = channel_.device().buffers().extent_bytes();
+  if (const auto sense = make_plan(request_, lu, bytes_max, plan_)) return refuse(sense);
+  // tgtd refuses an allocation length beyond the buffer: the CDB, which is ours, asks for less.
+  if (plan_.kind == CdbKind::parameter && plan_.in_wanted > plan_.in_bytes) {
+    set_allocation_length(cdb(), plan_.in_bytes);
   }
-  const std::uint64_t fetch = std::min(out_offered, plan_.out_wanted);
-  std::uint64_t in = std::min(in_offered, plan_.in_wanted);
-
-  switch (data.kind) {
-    case CdbKind::unsafe: return invalid_field_in_cdb;
-    case CdbKind::medium_write:
-      if (fetch < plan_.out_wanted) return static_cast<std::uint16_t>(CmdFault::invalid_field);
-      break;
-    case CdbKind::medium_read: {
-      plan_.zero_in = tgt::bs_name(*lu) == "null";
-      // Stores that bypass the page cache read whole blocks or nothing; the rest is cut off.
-      const std::uint64_t block = std::uint64_t{1} << lu->blk_shift;
-      in = std::min(plan_.in_wanted, (in + block - 1) / block * block);
-      break;
-    }
-    case CdbKind::parameter:
-      // tgtd refuses a buffer shorter than the allocation length instead of cutting its answer.
-      in = std::max(in, std::min<std::uint64_t>(plan_.in_wanted, allocation_bytes_max));
-      shorten_allocation(in);
-      plan_.zero_in = true;
-      break;
-  }
-  const std::size_t most = channel_.device().buffers().extent_bytes();
-  if (fetch > most || in > most) return invalid_field_in_cdb;
-  plan_.fetch_bytes = static_cast<std::uint32_t>(fetch);
-  plan_.in_bytes = static_cast<std::uint32_t>(in);
-  // Also a direction that moves nothing needs a page that tgtd may touch; where the content matters
-  // it is one of our own.
-  if (data.kind != CdbKind::medium_read) plan_.out_room = whole_pages(fetch);
-  if (data.kind != CdbKind::medium_write) plan_.in_room = whole_pages(in);
-  return std::size_t{plan_.out_room} + plan_.in_room > most ? invalid_field_in_cdb : 0;
+  if (!request_.out.inside.empty()) ++session_.stats().immediate;
+  const bool table = request_.out.incomplete() || request_.in.incomplete();
+  table ? get_table_memory() : get_memory();
 }
 
-// tgtd refuses an allocation length beyond the buffer: the CDB, which is ours, asks for what there
-// is.
-void Command::shorten_allocation(std::uint64_t bytes) noexcept {
-  if (plan_.in_wanted > bytes) set_allocation_length(cdb(), bytes);
+// Memory for tables is apart from that for data: who waits for data may have a table, but who
+// waits for a table has nothing.
+void Command::get_table_memory() noexcept {
+  ++session_.stats().tables;
+  BufferPool& pool = channel_.device().tables();
+  const std::size_t bytes = table_bytes(request_.out) + table_bytes(request_.in);
+  enter(State::table_waiting);
+  const Buffer buffer = pool.allocate(bytes);
+  if (buffer.data != nullptr) return on_table_memory(buffer);
+  pool.wait(waiter_, bytes);
+}
+
+void Command::on_table_memory(const Buffer& buffer) noexcept {
+  tables_ = buffer;
+  enter(State::table_fetching);
+  on_table();
+}
+
+// What the IU holds of the table is not fetched again.
+void Command::fetch_table(DataBuffer& side, wire::MemoryDesc* table) noexcept {
+  const std::size_t known = side.descriptors.size();
+  const std::size_t known_bytes = known * sizeof(wire::MemoryDesc);
+  const auto rest_bytes = static_cast<std::uint32_t>(table_bytes(side) - known_bytes);
+  if (known != 0) std::memcpy(table, side.descriptors.data(), known_bytes);
+  table_rest_ = {side.table.address + known_bytes, side.table.key, rest_bytes};
+  side.descriptors = {table, side.table_count};
+  fetch_.from = {{&table_rest_, 1}, rest_bytes};
+  fetch_.to = reinterpret_cast<std::uint8_t*>(table + known);
+  fetch_.lkey = tables_.lkey;
+  channel_.fetch(fetch_);
+}
+
+// Fetches the next table that is missing. From its arrival on a table is ours: it is checked once,
+// and the initiator cannot change it any more.
+void Command::on_table() noexcept {
+  auto* table = reinterpret_cast<wire::MemoryDesc*>(tables_.data);
+  if (request_.out.incomplete()) return fetch_table(request_.out, table);
+  if (request_.out.table_count != 0) table += request_.out.table_count;
+  if (request_.in.incomplete()) return fetch_table(request_.in, table);
+  for (const DataBuffer* side : {&request_.out, &request_.in}) {
+    if (side->table_count != 0 && !covers(side->descriptors, side->bytes)) {
+      return refuse(static_cast<std::uint16_t>(CmdFault::invalid_field));
+    }
+  }
+  get_memory();
 }
 
 std::span<std::uint8_t> Command::cdb() noexcept {
@@ -186,9 +200,10 @@ std::span<std::uint8_t> Command::cdb() noexcept {
 void Command::get_memory() noexcept {
   BufferPool& pool = channel_.device().buffers();
   const std::size_t bytes = std::size_t{plan_.out_room} + plan_.in_room;
+  if (bytes == 0) return on_fetched();
   const Buffer buffer = pool.allocate(bytes);
   if (buffer.data != nullptr) return on_memory(buffer);
-  enter(CommandState::waiting);
+  enter(State::waiting);
   pool.wait(waiter_, bytes);
 }
 
@@ -199,8 +214,12 @@ void Command::on_memory(const Buffer& buffer) noexcept {
   if (plan_.out_room != 0) {
     std::memset(out + plan_.fetch_bytes, 0, plan_.out_room - plan_.fetch_bytes);
   }
-  if (plan_.fetch_bytes == 0) return on_fetched();
-  enter(CommandState::fetching);
+  if (plan_.out_in_place || plan_.fetch_bytes == 0) return on_fetched();
+  if (!request_.out.inside.empty()) {
+    std::memcpy(out, request_.out.inside.data(), plan_.fetch_bytes);
+    return on_fetched();
+  }
+  enter(State::fetching);
   fetch_.from = {request_.out.descriptors, plan_.fetch_bytes};
   fetch_.to = out;
   fetch_.lkey = buffer_.lkey;
@@ -211,18 +230,18 @@ void Command::on_read() noexcept {
   if (aborted()) {
     if (fetch_.outstanding == 0) end();
   } else if (fetch_.complete()) {
-    on_fetched();
+    state_ == State::table_fetching ? on_table() : on_fetched();
   }
 }
 
 void Command::on_fetched() noexcept {
-  if (!session_.admit(*this)) return enter(CommandState::held);
+  if (!session_.admit(*this)) return enter(State::held);
   execute();
 }
 
 // The one place where a scsi_cmd is filled and handed to tgtd.
 void Command::execute() noexcept {
-  if (channel_.failed()) return end();  // a dead channel's command must not reach the medium
+  if (channel_.closing()) return end();  // a dead channel's command must not reach the medium
   tgt::target* target = tgt::find_target(session_.nexus().tid());
   tgt::scsi_lu* lu = target ? tgt::find_lu(*target, lun) : nullptr;
   // The unit may have been deleted, or made anew, since the plan was made.
@@ -231,7 +250,7 @@ void Command::execute() noexcept {
     if (const auto sense = screen(*lu)) return refuse(sense);
   }
   fill_scsi();
-  enter(CommandState::executing);
+  enter(State::executing);
   if (lu != nullptr && request_.cdb[0] == tgt::op_persistent_reserve_out) [[unlikely]] {
     tgt::ReservationGuard guard{*lu};
     submit();
@@ -256,7 +275,10 @@ std::uint16_t Command::screen(tgt::scsi_lu& lu) noexcept {
 void Command::fill_scsi() noexcept {
   static_cast<tgt::scsi_cmd&>(scsi_) = {};
   std::uint8_t* const scratch = channel_.device().scratch();
-  std::uint8_t* const out = plan_.out_room ? buffer_.data : scratch;
+  // tgtd reads data-out only; its interface does not say so.
+  std::uint8_t* const out = plan_.out_in_place
+                                ? const_cast<std::uint8_t*>(request_.out.inside.data())
+                                : (plan_.out_room ? buffer_.data : scratch);
   std::uint8_t* const in = plan_.in_room ? buffer_.data + plan_.out_room : scratch;
   scsi_.scb = cdb().data();
   scsi_.scb_len = static_cast<int>(request_.cdb.size());
@@ -277,22 +299,22 @@ void Command::submit() noexcept {
     case tgt::Submitted::accepted:  // on_executed() may have run already: nothing may follow
       return;
     case tgt::Submitted::target_busy:
-      session_.tasks().left_tgtd(*this);
+      session_.finish(*this);
       return respond({.status = busy,
                       .out = residual(request_.out.bytes, 0, 0),
                       .in = residual(request_.in.bytes, 0, 0),
                       .sense = {}},
                      0);
     case tgt::Submitted::nexus_gone:
-      session_.tasks().left_tgtd(*this);
+      session_.finish(*this);
       channel_.fail("the target is gone");
       return end();
   }
 }
 
 void Command::on_executed(int status) noexcept {
-  SRP_ASSERT(state_ == CommandState::executing);
-  const bool answered = !aborted() && !channel_.failed();
+  SRP_ASSERT(state_ == State::executing);
+  const bool answered = !aborted() && !channel_.closing();
   // The response goes first: a task's answer that tgtd gives inside retire() must not overtake it.
   if (answered) {
     const auto sam = static_cast<std::uint8_t>(status);
@@ -304,7 +326,7 @@ void Command::on_executed(int status) noexcept {
     respond(result, in_bytes);
   }
   session_.nexus().retire(scsi_);
-  session_.tasks().left_tgtd(*this);
+  session_.finish(*this);
   if (!answered) end();
 }
 
@@ -357,7 +379,7 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
                                   0,
                                   static_cast<std::uint8_t>(additional_sense >> 8),
                                   static_cast<std::uint8_t>(additional_sense)};
-  session_.tasks().left_tgtd(*this);
+  session_.finish(*this);
   ++session_.stats().errors;
   respond({.status = check_condition,
            .out = residual(request_.out.bytes, 0, 0),
@@ -367,11 +389,13 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
 }
 
 void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept {
-  enter(CommandState::responding);
+  enter(State::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);
-  reply_.iu_bytes = static_cast<std::uint32_t>(build_rsp(
-      {reply_.iu, channel_.sizes().response_bytes}, tag, channel_.credits().announce(), result));
+  reply_.solicited = wants_solicited(request_.solnt, result.status == good);
+  reply_.iu_bytes = static_cast<std::uint32_t>(
+      build_rsp({reply_.iu, channel_.sizes().response_bytes},
+                {tag, channel_.credits().announce(), reply_.solicited}, result));
   reply_.to = {request_.in.descriptors, in_bytes};
   reply_.from = buffer_.data + plan_.out_room;
   reply_.lkey = buffer_.lkey;
@@ -379,37 +403,46 @@ void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept 
 }
 
 void Command::on_responded() noexcept {
-  SRP_ASSERT(state_ == CommandState::responding);
+  SRP_ASSERT(state_ == State::responding);
   end();
 }
 
 void Command::abort() noexcept {
   switch (state_) {
-    case CommandState::waiting: channel_.device().buffers().leave(waiter_); return end();
-    case CommandState::held: return end();
-    case CommandState::fetching:
+    case State::table_waiting:
+    case State::waiting: leave_line(); return end();
+    case State::queued:
+    case State::held: return end();
+    case State::table_fetching:
+    case State::fetching:
       if (channel_.cancel(fetch_)) end();  // else on_read() ends it
       return;
-    case CommandState::idle:
-    case CommandState::executing:   // on_executed() ends it without a response
-    case CommandState::responding:  // the response is out already, in front of the task's
+    case State::idle:
+    case State::executing:   // on_executed() ends it without a response
+    case State::responding:  // the response is out already, in front of the task's
       return;
   }
 }
 
 void Command::drop() noexcept {
-  if (state_ == CommandState::idle || state_ == CommandState::executing) return;
-  channel_.device().buffers().leave(waiter_);
+  if (state_ == State::idle || state_ == State::executing) return;
+  leave_line();
   fetch_.outstanding = 0;
   end();
 }
 
+void Command::leave_line() noexcept {
+  BufferPool& pool =
+      state_ == State::table_waiting ? channel_.device().tables() : channel_.device().buffers();
+  pool.leave(waiter_);
+}
+
 void Command::end() noexcept {
-  if (state_ != CommandState::responding)
-    channel_.credits().earn();  // announced by a later response
-  enter(CommandState::idle);
+  if (state_ != State::responding) channel_.credits().earn();  // announced by a later response
+  enter(State::idle);
   channel_.device().buffers().release(buffer_);
-  buffer_ = {};
+  channel_.device().tables().release(tables_);
+  buffer_ = tables_ = {};
   channel_.release(*receive_);
   receive_ = nullptr;
   session_.end(*this);

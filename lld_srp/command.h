@@ -1,29 +1,32 @@
-// The life of one SRP_CMD, in time order: start, memory, fetch, execute, respond, end.
+// The life of one SRP_CMD, in time order: start, table, memory, fetch, execute, respond, end.
 //
 // Commands are made once per channel, as many as its request limit, and used over and over. A
-// command owns its receive (CDB and descriptors stay in the IU), its data buffer and its place in
-// the task set from start() to end(). Between execute() and on_executed() buffer and scsi_cmd are
+// command owns its receive (CDB, descriptors and immediate data stay in the IU), its memory and its
+// place in the task set from start() to end(). Between execute() and on_executed() buffer and scsi_cmd are
 // tgtd's, which nothing can shorten: not an abort, not a lost connection.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
-#include "lld_srp/cdb.h"
 #include "lld_srp/iu.h"
+#include "lld_srp/plan.h"
 #include "lld_srp/session.h"
 
 namespace srp {
 
 enum class CommandState : std::uint8_t {
   idle,
-  waiting,     // for data memory
-  fetching,    // data-out is on its way
-  held,        // behind an abandoned command of the same unit
-  executing,   // tgtd's
-  responding,  // the response waits for the send queue or for its completion
+  queued,          // behind a command of the same unit, by its task attribute
+  table_waiting,   // for memory for the initiator's table of descriptors
+  table_fetching,  // the table is on its way
+  waiting,         // for data memory
+  fetching,        // data-out is on its way
+  held,            // behind an abandoned command of the same unit
+  executing,       // tgtd's
+  responding,      // the response waits for the send queue or for its completion
 };
-inline constexpr unsigned command_states = 6;
+inline constexpr unsigned command_states = 9;
 
 // "waiting", "executing" ...
 const char* name_of(CommandState state) noexcept;
@@ -73,29 +76,21 @@ class Command : private TaskSet::Entry, public QueueHook {
     explicit WaiterOf(Command& c) noexcept;
     Command& command;
   };
-  // What the driver makes of the CDB and the offers.
-  struct Plan {
-    CdbKind kind = CdbKind::parameter;
-    Medium medium;
-    std::uint32_t fetch_bytes = 0;  // data-out to fetch
-    std::uint32_t in_bytes = 0;     // data-in that tgtd may fill
-    std::uint64_t out_wanted = 0;   // by the CDB, for residuals
-    std::uint64_t in_wanted = 0;
-    std::uint32_t out_room = 0;  // memory, whole pages; 0: the scratch page will do
-    std::uint32_t in_room = 0;
-    bool zero_in = false;  // tgtd may leave the buffer as it is
-  };
-
   static const TaskSet::Entry::Owner entry_owner;
 
   // State is written here only.
   void enter(CommandState next) noexcept;
 
   // Sense of ILLEGAL REQUEST for the command, 0 if it can be served.
-  [[nodiscard]] std::uint16_t make_plan() noexcept;
-  void shorten_allocation(std::uint64_t bytes) noexcept;
+  [[nodiscard]] std::uint16_t examine(CmdFault fault) noexcept;
   // In the receive, which is the command's own.
   [[nodiscard]] std::span<std::uint8_t> cdb() noexcept;
+  void proceed() noexcept;
+  void begin() noexcept;
+  void get_table_memory() noexcept;
+  void on_table_memory(const Buffer& buffer) noexcept;
+  void fetch_table(DataBuffer& side, wire::MemoryDesc* table) noexcept;
+  void on_table() noexcept;
   void get_memory() noexcept;
   void on_memory(const Buffer& buffer) noexcept;
   void on_fetched() noexcept;
@@ -108,6 +103,7 @@ class Command : private TaskSet::Entry, public QueueHook {
   void refuse(std::uint16_t additional_sense) noexcept;
   void respond(const CmdResult& result, std::uint32_t in_bytes) noexcept;
   void abort() noexcept;
+  void leave_line() noexcept;
   void end() noexcept;
 
   Channel& channel_;
@@ -117,8 +113,10 @@ class Command : private TaskSet::Entry, public QueueHook {
   CommandState state_ = CommandState::idle;
   Receive* receive_ = nullptr;
   CmdRequest request_{};
-  Plan plan_;
-  Buffer buffer_;
+  DataPlan plan_;
+  Buffer tables_;                  // descriptors that do not lie in the IU, data-out's first
+  wire::MemoryDesc table_rest_{};  // where those that are being fetched lie
+  Buffer buffer_;                  // data-out, then data-in
   WaiterOf waiter_;
   FetchOf fetch_;
   ReplyOf reply_;

@@ -13,7 +13,8 @@ const char* doing(verbs::WorkKind kind) noexcept {
     case verbs::WorkKind::receive: return "receive";
     case verbs::WorkKind::fetch: return "RDMA READ";
     case verbs::WorkKind::command_reply:
-    case verbs::WorkKind::task_reply: return "response";
+    case verbs::WorkKind::task_reply:
+    case verbs::WorkKind::notice: return "response";
     case verbs::WorkKind::progress:
     case verbs::WorkKind::unsignaled: return "RDMA WRITE";
   }
@@ -46,6 +47,7 @@ void dispatch(Channel& channel, const ibv_wc& wc) noexcept {
     case verbs::WorkKind::task_reply:
       channel.on_sent();
       return Task::of_reply(static_cast<Reply&>(work)).on_responded();
+    case verbs::WorkKind::notice: return channel.on_notice();
     case verbs::WorkKind::progress:
     case verbs::WorkKind::unsignaled: return channel.on_sent();
   }

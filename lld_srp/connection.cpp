@@ -78,7 +78,10 @@ void Connection::on_disconnected(const char* why) noexcept {
 }
 
 void Connection::on_tick() noexcept {
-  if (state_ == State::live) return channel_.watch_peer();
+  if (state_ == State::live) {
+    channel_.offer_credits();
+    return channel_.watch_peer();
+  }
   if (state_ != State::connecting && state_ != State::detached) return;
   if (ticks_left_ > 0 && --ticks_left_ > 0) return;
   if (state_ == State::connecting) return channel_.fail("login was not completed in time");
@@ -88,7 +91,7 @@ void Connection::on_tick() noexcept {
 
 void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
   channel_.take(receive, bytes);
-  if (channel_.failed()) return;
+  if (channel_.closing()) return channel_.release(receive);
   if (state_ == State::connecting) {
     // The initiator is established; its message to that effect was overtaken or lost.
     (void)rdma_notify(id_.get(), IBV_EVENT_COMM_EST);
@@ -96,22 +99,34 @@ void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
   }
   const auto opcode = classify({receive.iu, receive.bytes});
   if (!opcode) {
-    log_error("%s: IU of %u bytes, opcode 0x%02x: not a request", peer_.c_str(), receive.bytes,
-              receive.bytes != 0 ? receive.iu[0] : 0);
-    return channel_.fail("protocol error: invalid IU");
+    return on_invalid(receive);
   }
   switch (*opcode) {
-    case wire::Opcode::i_logout: return channel_.fail("the initiator logged out");
+    case wire::Opcode::i_logout:
+      channel_.release(receive);
+      return channel_.fail("the initiator logged out");
     case wire::Opcode::cmd:
     case wire::Opcode::tsk_mgmt: break;
     default:  // a response to something: costs no credit, wants no answer
       return channel_.release(receive);
   }
   if (!channel_.credits().spend()) {
-    return channel_.fail("protocol error: more requests than the request limit");
+    channel_.release(receive);
+    return channel_.leave("protocol error: more requests than the request limit",
+                          wire::LogoutReason::none);
   }
   if (channel_.first_parked() != nullptr || !can_start(receive)) return channel_.park(receive);
   start(receive);
+}
+
+void Connection::on_invalid(Receive& receive) noexcept {
+  const unsigned opcode = receive.bytes != 0 ? receive.iu[0] : 0;
+  log_error("%s: IU of %u bytes, opcode 0x%02x: not a request", peer_.c_str(), receive.bytes,
+            opcode);
+  const bool too_short = receive.bytes == 0 || may_be_sent(static_cast<wire::Opcode>(opcode));
+  channel_.release(receive);
+  channel_.leave("protocol error: invalid IU", too_short ? wire::LogoutReason::invalid_iu_length
+                                                         : wire::LogoutReason::invalid_iu_type);
 }
 
 void Connection::poll() noexcept { channel_.device().poll(channel_); }
@@ -137,7 +152,7 @@ void Connection::start(Receive& receive) noexcept {
 // Contexts are as many as credits, but one whose response is sent is busy until the completion of
 // the send, which the initiator's next request may overtake.
 void Connection::serve_parked() noexcept {
-  while (!channel_.failed()) {
+  while (!channel_.closing()) {
     Receive* receive = channel_.first_parked();
     if (receive == nullptr || !can_start(*receive)) return;
     receive->unlink();

@@ -75,6 +75,7 @@ class Connection {
   };
   void poll() noexcept;
   void start(Receive& receive) noexcept;
+  void on_invalid(Receive& receive) noexcept;
   [[nodiscard]] bool can_start(const Receive& receive) const noexcept;
   void on_attention() noexcept;
   void close() noexcept;

@@ -37,6 +37,10 @@ class CreditLedger {
     return std::exchange(earned_, 0);
   }
 
+  // The initiator can send no command (it keeps its last credit for a task), and nothing that we
+  // serve will answer: its credits came back without a response.
+  [[nodiscard]] bool stuck() const noexcept { return held_ <= 1 && serving_ == 0 && earned_ != 0; }
+
   [[nodiscard]] std::uint32_t total() const noexcept { return total_; }
   [[nodiscard]] std::uint32_t held() const noexcept { return held_; }
   [[nodiscard]] std::uint32_t serving() const noexcept { return serving_; }

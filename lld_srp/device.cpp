@@ -17,6 +17,8 @@ DeviceLimits query_limits(ibv_context& context) {
   DeviceLimits limits;
   limits.send_wrs_max = static_cast<std::uint32_t>(std::max(device.max_qp_wr, 0));
   limits.cqes_max = static_cast<std::uint32_t>(std::max(device.max_cqe, 0));
+  limits.srq_wrs_max =
+      device.max_srq > 0 ? static_cast<std::uint32_t>(std::max(device.max_srq_wr, 0)) : 0;
   limits.read_depth_max =
       static_cast<std::uint8_t>(std::clamp(device.max_qp_init_rd_atom, 0, int{read_depth_max}));
   limits.iwarp = context.device->transport_type == IBV_TRANSPORT_IWARP;
@@ -39,6 +41,24 @@ int sink_access(const DeviceLimits& limits) noexcept {
 
 constexpr std::size_t mib = std::size_t{1} << 20;
 
+// A queue for all channels, if the settings want one and the device has such.
+std::optional<ReceiveQueue> make_shared_receives(ibv_pd& pd, const DeviceLimits& limits,
+                                                 const Settings& settings, const char* name) {
+  if (!settings.use_srq) return std::nullopt;
+  if (limits.srq_wrs_max == 0) {
+    log_notice("device %s: no shared receive queues: each channel has its own", name);
+    return std::nullopt;
+  }
+  ibv_srq_init_attr init{};
+  init.attr.max_wr = std::min(settings.srpt_srq_size, limits.srq_wrs_max);
+  init.attr.max_sge = 1;
+  verbs::Srq srq{verbs::required(ibv_create_srq(&pd, &init), "ibv_create_srq")};
+  const std::uint32_t receives = std::min(settings.srpt_srq_size, limits.srq_wrs_max);
+  const ReceiveSizes sizes{receives, receives, settings.srp_max_req_size,
+                           settings.immediate_data ? usual_immediate_offset : 0};
+  return std::make_optional<ReceiveQueue>(pd, sizes, std::move(srq));
+}
+
 }  // namespace
 
 Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
@@ -51,6 +71,8 @@ Device::Device(ibv_device* device, EventLoop& loop, const Settings& settings,
       pd_(verbs::required(ibv_alloc_pd(context_.get()), "ibv_alloc_pd")),
       buffers_(*pd_, loop, sink_access(limits_), std::bit_ceil(settings.command_mib_max * mib),
                settings.buffer_mib * mib),
+      tables_(*pd_, loop, sink_access(limits_), table_extent_bytes, table_memory_bytes_max),
+      shared_receives_(make_shared_receives(*pd_, limits_, settings, name_.c_str())),
       scratch_(*pd_, page_bytes, IBV_ACCESS_LOCAL_WRITE),
       completions_(
           verbs::required(ibv_create_comp_channel(context_.get()), "ibv_create_comp_channel")) {

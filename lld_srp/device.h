@@ -12,6 +12,7 @@
 
 #include "lld_srp/buffer_pool.h"
 #include "lld_srp/config.h"
+#include "lld_srp/receive_queue.h"
 #include "lld_srp/verbs.h"
 #include "plugin_api/event_loop.h"
 
@@ -22,6 +23,7 @@ class Channel;
 struct DeviceLimits {
   std::uint32_t send_wrs_max = 0;  // of a queue pair
   std::uint32_t cqes_max = 0;      // of a completion queue
+  std::uint32_t srq_wrs_max = 0;   // of a shared receive queue; 0: there are none
   std::uint32_t message_bytes_max = 0;
   std::uint8_t read_depth_max = 0;  // RDMA READs that a queue pair of ours may have outstanding
   bool iwarp = false;               // READ responses need REMOTE_WRITE on their sink
@@ -48,6 +50,12 @@ class Device {
   [[nodiscard]] ibv_pd& pd() const noexcept { return *pd_; }
   [[nodiscard]] ibv_comp_channel& completions() const noexcept { return *completions_; }
   [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+  // For tables of descriptors that are fetched from initiators.
+  [[nodiscard]] BufferPool& tables() noexcept { return tables_; }
+  // The receives of all channels; null where each has its own.
+  [[nodiscard]] ReceiveQueue* shared_receives() noexcept {
+    return shared_receives_ ? &*shared_receives_ : nullptr;
+  }
   // A page that tgtd may scribble on, for directions in which a command moves nothing.
   [[nodiscard]] std::uint8_t* scratch() const noexcept { return scratch_.data(); }
 
@@ -81,6 +89,8 @@ class Device {
   DeviceLimits limits_;
   verbs::Pd pd_;
   BufferPool buffers_;
+  BufferPool tables_;
+  std::optional<ReceiveQueue> shared_receives_;
   verbs::RegisteredMemory scratch_;
   verbs::CompChannel completions_;
   std::optional<FdWatch> completion_watch_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lld_srp/limits.h"
+
 namespace srp {
 
 namespace {
@@ -10,7 +12,9 @@ namespace {
 // Takes values off the front of what arrived; never beyond it.
 class Cursor {
  public:
-  explicit Cursor(Iu bytes) noexcept : rest_(bytes) {}
+  explicit Cursor(Iu bytes) noexcept : all_(bytes.size()), rest_(bytes) {}
+
+  [[nodiscard]] std::size_t taken() const noexcept { return all_ - rest_.size(); }
 
   template <class T>
   [[nodiscard]] const T* take() noexcept {
@@ -28,6 +32,7 @@ class Cursor {
   }
 
  private:
+  std::size_t all_;
   Iu rest_;
 };
 
@@ -51,13 +56,26 @@ CmdFault parse_indirect(Cursor& cursor, std::size_t count, DataBuffer& buffer) n
     return CmdFault::invalid_field;
   }
   const std::size_t table_count = table_bytes / sizeof(wire::MemoryDesc);
-  if (count < table_count) return CmdFault::invalid_field;  // rest of the table at the initiator
-
-  buffer.descriptors = in_line.first(table_count);
-  std::uint64_t sum = 0;
-  for (const auto& descriptor : buffer.descriptors) sum += descriptor.bytes;
   buffer.bytes = head->total_bytes;
-  return sum < buffer.bytes ? CmdFault::invalid_field : CmdFault::none;
+  if (count < table_count) {  // the rest is with the initiator
+    if (table_count > table_descriptors_max) return CmdFault::invalid_field;
+    buffer.descriptors = in_line;
+    buffer.table = head->table;
+    buffer.table_count = static_cast<std::uint32_t>(table_count);
+    return CmdFault::none;
+  }
+  buffer.descriptors = in_line.first(table_count);
+  return covers(buffer.descriptors, buffer.bytes) ? CmdFault::none : CmdFault::invalid_field;
+}
+
+CmdFault parse_immediate(Cursor& cursor, Iu iu, std::size_t offset, DataBuffer& buffer) noexcept {
+  const auto* descriptor = cursor.take<wire::ImmediateDesc>();
+  if (descriptor == nullptr) return CmdFault::too_short;
+  const std::size_t bytes = descriptor->bytes;
+  if (offset > iu.size() || bytes > iu.size() - offset) return CmdFault::too_short;
+  buffer.bytes = bytes;
+  buffer.inside = iu.subspan(offset, bytes);
+  return CmdFault::none;
 }
 
 CmdFault parse_buffer(Cursor& cursor, unsigned format, std::size_t count,
@@ -66,7 +84,7 @@ CmdFault parse_buffer(Cursor& cursor, unsigned format, std::size_t count,
     case wire::BufferFormat::none: return CmdFault::none;
     case wire::BufferFormat::direct: return parse_direct(cursor, buffer);
     case wire::BufferFormat::indirect: return parse_indirect(cursor, count, buffer);
-    case wire::BufferFormat::immediate:  // never granted at login
+    case wire::BufferFormat::immediate:  // not data-in, and not where it was not granted
       break;
   }
   return CmdFault::invalid_field;
@@ -74,32 +92,45 @@ CmdFault parse_buffer(Cursor& cursor, unsigned format, std::size_t count,
 
 }  // namespace
 
-std::optional<wire::Opcode> classify(Iu iu) noexcept {
-  if (iu.empty()) return std::nullopt;
-  const auto opcode = static_cast<wire::Opcode>(iu[0]);
+bool covers(std::span<const wire::MemoryDesc> descriptors, std::uint64_t bytes) noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& descriptor : descriptors) sum += descriptor.bytes;
+  return sum >= bytes;
+}
+
+namespace {
+
+// Bytes of the shortest IU with this opcode; 0: it is none of an initiator's.
+std::size_t least_bytes(wire::Opcode opcode) noexcept {
   switch (opcode) {
-    case wire::Opcode::cmd:
-      if (iu.size() < sizeof(wire::Cmd)) return std::nullopt;
-      return opcode;
-    case wire::Opcode::tsk_mgmt:
-      if (iu.size() < sizeof(wire::TskMgmt)) return std::nullopt;
-      return opcode;
+    case wire::Opcode::cmd: return sizeof(wire::Cmd);
+    case wire::Opcode::tsk_mgmt: return sizeof(wire::TskMgmt);
     case wire::Opcode::i_logout:
     case wire::Opcode::cred_rsp:
-    case wire::Opcode::aer_rsp:
-      if (iu.size() < 16) return std::nullopt;
-      return opcode;
-    default: return std::nullopt;
+    case wire::Opcode::aer_rsp: return 16;
+    default: return 0;
   }
 }
 
-CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept {
+}  // namespace
+
+std::optional<wire::Opcode> classify(Iu iu) noexcept {
+  if (iu.empty()) return std::nullopt;
+  const auto opcode = static_cast<wire::Opcode>(iu[0]);
+  if (!may_be_sent(opcode) || iu.size() < least_bytes(opcode)) return std::nullopt;
+  return opcode;
+}
+
+bool may_be_sent(wire::Opcode opcode) noexcept { return least_bytes(opcode) != 0; }
+
+CmdFault parse_cmd(Iu iu, std::size_t immediate_offset, CmdRequest& request) noexcept {
   Cursor cursor{iu};
   const wire::Cmd& head = *cursor.take<wire::Cmd>();
   request = {};
   request.tag = head.tag;
   request.lun = head.lun;
-  request.task_attribute = head.task_attribute & 0x07;
+  request.attribute = static_cast<wire::TaskAttribute>(head.task_attribute & 0x07);
+  request.solnt = head.solnt;
   request.cdb = head.cdb;
 
   const std::size_t additional = head.additional_cdb & ~std::size_t{3};
@@ -114,9 +145,17 @@ CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept {
   // targets take the sum; only two descriptors make the fields mean what they say.
   const bool both = out_format != 0 && in_format != 0;
   const std::size_t sum = std::size_t{head.out_count} + head.in_count;
-  const CmdFault fault = parse_buffer(cursor, out_format, both ? head.out_count : sum, request.out);
+  const bool immediate =
+      immediate_offset != 0 && out_format == static_cast<unsigned>(wire::BufferFormat::immediate);
+  CmdFault fault = immediate
+                       ? parse_immediate(cursor, iu, immediate_offset, request.out)
+                       : parse_buffer(cursor, out_format, both ? head.out_count : sum, request.out);
   if (fault != CmdFault::none) return fault;
-  return parse_buffer(cursor, in_format, both ? head.in_count : sum, request.in);
+  fault = parse_buffer(cursor, in_format, both ? head.in_count : sum, request.in);
+  if (fault == CmdFault::none && immediate && cursor.taken() > immediate_offset) {
+    return CmdFault::invalid_field;  // descriptors reach into the data
+  }
+  return fault;
 }
 
 CmdAddress address_of_cmd(Iu iu) noexcept {
@@ -126,7 +165,8 @@ CmdAddress address_of_cmd(Iu iu) noexcept {
 
 TaskRequest parse_task(Iu iu) noexcept {
   const auto& wire = *Cursor{iu}.take<wire::TskMgmt>();
-  return {wire.tag, wire.lun, static_cast<wire::TaskFunction>(wire.function), wire.task_tag};
+  return {wire.tag, wire.lun, wire.solnt, static_cast<wire::TaskFunction>(wire.function),
+          wire.task_tag};
 }
 
 std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) noexcept {
@@ -143,6 +183,9 @@ std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) no
   request.initiator_port = wire->initiator_port;
   request.target_port = wire->target_port;
   request.action = static_cast<wire::MultiChannelAction>(wire->flags & wire::action_mask);
+  request.solicited = (wire->flags & wire::solicited_mask) != 0;
+  request.immediate = (wire->flags & wire::immediate_requested) != 0;
+  request.immediate_offset = wire->immediate_offset;
 
   if (wire->opcode != static_cast<std::uint8_t>(wire::Opcode::login_req)) {
     return LoginFault{Reason::unspecified, "not an SRP_LOGIN_REQ"};
@@ -180,15 +223,27 @@ wire::LoginRsp build_login_rsp(const wire::Tag& tag, const LoginAnswer& answer) 
   rsp.max_target_iu_bytes = answer.max_target_iu_bytes;
   rsp.supported_formats = wire::format_direct | wire::format_indirect;
   rsp.flags = static_cast<std::uint8_t>(answer.result);
+  if (answer.solicited) rsp.flags |= wire::solicited_supported;
+  if (answer.immediate) rsp.flags |= wire::immediate_supported;
   return rsp;
 }
 
-std::size_t build_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
-                      const CmdResult& result) noexcept {
+namespace {
+
+wire::Rsp rsp_of(const RspHead& head) noexcept {
   wire::Rsp rsp{};
   rsp.opcode = static_cast<std::uint8_t>(wire::Opcode::rsp);
-  rsp.request_limit_delta = delta;
-  rsp.tag = tag;
+  if (head.solicited) rsp.solnt = wire::solicited;
+  rsp.request_limit_delta = head.delta;
+  rsp.tag = head.tag;
+  return rsp;
+}
+
+}  // namespace
+
+std::size_t build_rsp(std::span<std::uint8_t> iu, const RspHead& head,
+                      const CmdResult& result) noexcept {
+  wire::Rsp rsp = rsp_of(head);
   rsp.status = result.status;
   if (result.out.over) rsp.flags |= wire::out_over;
   if (result.out.under) rsp.flags |= wire::out_under;
@@ -207,18 +262,29 @@ std::size_t build_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uin
   return sizeof rsp + sense_bytes;
 }
 
-std::size_t build_task_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
+std::size_t build_task_rsp(std::span<std::uint8_t> iu, const RspHead& head,
                            wire::RspCode code) noexcept {
-  wire::Rsp rsp{};
-  rsp.opcode = static_cast<std::uint8_t>(wire::Opcode::rsp);
-  rsp.request_limit_delta = delta;
-  rsp.tag = tag;
+  wire::Rsp rsp = rsp_of(head);
   rsp.flags = wire::rsp_valid;
   rsp.response_data_bytes = wire::response_data_bytes;
   const std::uint8_t data[wire::response_data_bytes] = {0, 0, 0, static_cast<std::uint8_t>(code)};
   std::memcpy(iu.data(), &rsp, sizeof rsp);
   std::memcpy(iu.data() + sizeof rsp, data, sizeof data);
   return wire::task_rsp_bytes;
+}
+
+wire::TLogout build_t_logout(wire::LogoutReason reason) noexcept {
+  wire::TLogout logout{};
+  logout.opcode = static_cast<std::uint8_t>(wire::Opcode::t_logout);
+  logout.reason = static_cast<std::uint32_t>(reason);
+  return logout;
+}
+
+wire::CredReq build_cred_req(std::uint32_t delta) noexcept {
+  wire::CredReq request{};
+  request.opcode = static_cast<std::uint8_t>(wire::Opcode::cred_req);
+  request.request_limit_delta = delta;
+  return request;
 }
 
 }  // namespace srp

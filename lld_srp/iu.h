@@ -14,15 +14,25 @@ using Iu = std::span<const std::uint8_t>;  // an IU as received: its length is t
 
 // One direction of a command's data, as the initiator offers it.
 struct DataBuffer {
-  std::uint64_t bytes = 0;                        // expected transfer length
-  std::span<const wire::MemoryDesc> descriptors;  // in the IU; their sum is at least `bytes`
+  std::uint64_t bytes = 0;  // expected transfer length
+  // In the IU. Their sum is at least `bytes`, unless they are only the first of a table.
+  std::span<const wire::MemoryDesc> descriptors;
+  wire::MemoryDesc table{};              // the initiator's copy of the whole table ...
+  std::uint32_t table_count = 0;         // ... and its descriptors; 0: there is no table elsewhere
+  std::span<const std::uint8_t> inside;  // immediate data, in the IU
+
+  [[nodiscard]] bool incomplete() const noexcept { return descriptors.size() < table_count; }
 };
+
+// Do descriptors stand for `bytes` bytes at least?
+bool covers(std::span<const wire::MemoryDesc> descriptors, std::uint64_t bytes) noexcept;
 
 // SRP_CMD. Views point into the IU and live as long as it.
 struct CmdRequest {
   wire::Tag tag;
   wire::Lun lun;
-  std::uint8_t task_attribute;
+  wire::TaskAttribute attribute;
+  std::uint8_t solnt;
   std::span<const std::uint8_t> cdb;  // 16 bytes, and the additional ones
   DataBuffer out;                     // initiator to target
   DataBuffer in;                      // target to initiator
@@ -32,6 +42,7 @@ struct CmdRequest {
 struct TaskRequest {
   wire::Tag tag;
   wire::Lun lun;
+  std::uint8_t solnt;
   wire::TaskFunction function;
   wire::Tag task_tag;
 };
@@ -47,10 +58,12 @@ enum class CmdFault : std::uint16_t {
 // The opcode of an IU if the IU is one that an initiator may send on a channel and is long enough
 // for it; nothing otherwise: the channel cannot go on, since nothing in such an IU can be answered.
 std::optional<wire::Opcode> classify(Iu iu) noexcept;
+// Is this an opcode that an initiator may send on a channel?
+bool may_be_sent(wire::Opcode opcode) noexcept;
 
-// Precondition: classify() said cmd. Tag, LUN, attribute and the first 16 CDB bytes are set also
-// where a fault is returned.
-[[nodiscard]] CmdFault parse_cmd(Iu iu, CmdRequest& request) noexcept;
+// Precondition: classify() said cmd. immediate_offset: as granted at login, 0 where it was not.
+// Tag, LUN, SOLNT, attribute and the first 16 CDB bytes are set also where a fault is returned.
+[[nodiscard]] CmdFault parse_cmd(Iu iu, std::size_t immediate_offset, CmdRequest& request) noexcept;
 
 // Tag and unit of an SRP_CMD. Precondition: classify() said cmd.
 struct CmdAddress {
@@ -70,6 +83,9 @@ struct LoginRequest {
   std::uint32_t max_iu_bytes;
   wire::PortId initiator_port;
   wire::PortId target_port;
+  bool solicited;  // it asks for solicited notification of some of our IUs
+  bool immediate;  // it asks for immediate data, at this offset from the start of an SRP_CMD
+  std::uint16_t immediate_offset;
 };
 
 struct LoginFault {
@@ -89,6 +105,8 @@ struct LoginAnswer {
   std::uint32_t max_iu_bytes;
   std::uint32_t max_target_iu_bytes;
   wire::MultiChannelResult result;
+  bool solicited;  // SOLNT is honoured
+  bool immediate;  // granted
 };
 wire::LoginRsp build_login_rsp(const wire::Tag& tag, const LoginAnswer& answer) noexcept;
 
@@ -105,10 +123,26 @@ struct CmdResult {
   std::span<const std::uint8_t> sense;  // cut to fit
 };
 
+// What the head of a response says beside its result.
+struct RspHead {
+  wire::Tag tag;            // of the request
+  std::uint32_t delta = 0;  // REQUEST LIMIT DELTA
+  bool solicited = false;   // it is sent with a solicited event
+};
+
+// Is the response to a request with this SOLNT byte to raise a solicited event?
+constexpr bool wants_solicited(std::uint8_t solnt, bool success) noexcept {
+  return (solnt & (success ? wire::solicited_on_success : wire::solicited_on_failure)) != 0;
+}
+
 // Writes SRP_RSP into iu, which has room for wire::task_rsp_bytes at least; bytes written.
-std::size_t build_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
+std::size_t build_rsp(std::span<std::uint8_t> iu, const RspHead& head,
                       const CmdResult& result) noexcept;
-std::size_t build_task_rsp(std::span<std::uint8_t> iu, const wire::Tag& tag, std::uint32_t delta,
+std::size_t build_task_rsp(std::span<std::uint8_t> iu, const RspHead& head,
                            wire::RspCode code) noexcept;
+
+// What a target says of itself; never before the initiator has sent something.
+wire::TLogout build_t_logout(wire::LogoutReason reason) noexcept;
+wire::CredReq build_cred_req(std::uint32_t delta) noexcept;
 
 }  // namespace srp

@@ -10,6 +10,16 @@ namespace srp {
 // direction.
 inline constexpr std::size_t descriptors_in_iu_max = 255;
 
+// Descriptors of a table that lies with the initiator (ib_srp, indirect_sg_entries: 2048).
+inline constexpr std::size_t table_descriptors_max = 2048;
+
+// Memory of a device for such tables: registered in pieces, and at most. Commands wait for it.
+inline constexpr std::size_t table_extent_bytes = std::size_t{256} << 10;
+inline constexpr std::size_t table_memory_bytes_max = std::size_t{16} << 20;
+
+// Where immediate data lies in Linux's SRP_CMD; receives that channels share are laid out for it.
+inline constexpr std::uint32_t usual_immediate_offset = 68;
+
 // Data memory comes in pages: tgtd writes up to a few hundred bytes into buffers of commands that
 // offered none, and aio and O_DIRECT stores want alignment.
 inline constexpr std::size_t page_bytes = 4096;
@@ -44,14 +54,8 @@ inline constexpr unsigned task_answer_s_max = 4;
 // How long a closing connection waits for the other side to confirm before it forgets it.
 inline constexpr unsigned disconnect_s_max = 5;
 
-// An idle channel asks this often whether its initiator is there, with an RDMA WRITE of no bytes;
-// and a channel on which no send is acknowledged for so long has lost it. Some devices (soft-RoCE)
-// retry for ever and never say so themselves.
-inline constexpr unsigned keepalive_s = 30;
-inline constexpr unsigned silence_s_max = 60;
-
-// RNR NAK timer, IBTA encoding 12 = 0.64 ms. The CM's choice, 0, stands for 655 ms.
-inline constexpr std::uint8_t min_rnr_timer = 12;
+// How long a goodbye (SRP_T_LOGOUT) may take to leave before the channel is closed without it.
+inline constexpr unsigned goodbye_s_max = 1;
 
 // RDMA READs that one channel may have outstanding where the device and the peer allow more.
 inline constexpr std::uint8_t read_depth_max = 16;

@@ -270,6 +270,8 @@ void Listener::on_connect_request(CmEvent& event) {
   try {
     device_watch_.saw(*event.id->verbs);
     ports_.sync();
+    accept_rev10(request, ports_, settings_);
+    initiator.port_id = request.initiator_port;
     const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
     if (verdict.port == nullptr) {
       return refuse(std::move(owned), request, initiator, verdict.reason, verdict.why.c_str());
@@ -281,11 +283,8 @@ void Listener::on_connect_request(CmEvent& event) {
   }
 }
 
-// Everything that can fail comes before the old session is touched. Throws
-// with id still owned by the caller until the connection has it; then the connection refuses.
-void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
-                      const InitiatorIdentity& initiator, TargetPort& port) {
-  Device& device = device_of(*id);
+ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& request,
+                                 const Device& device) const {
   ChannelSizes sizes;
   sizes.credits = settings_.credits;
   sizes.request_bytes = settings_.srp_max_req_size;
@@ -294,6 +293,20 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
   // Of an initiator that offers no READ at all one is asked for: Linux's CM adopts what we answer.
   sizes.read_depth = std::max<std::uint8_t>(
       1, std::min(event.param.initiator_depth, device.limits().read_depth_max));
+  sizes.rdma_bytes_max = settings_.srp_max_rdma_size;
+  sizes.immediate_offset = grants_immediate(request, settings_) ? request.immediate_offset : 0;
+  sizes.rnr_timer = static_cast<std::uint8_t>(settings_.rnr_timer);
+  sizes.keepalive_s = settings_.keepalive_s;
+  sizes.t_logout = settings_.t_logout;
+  return sizes;
+}
+
+// Everything that can fail comes before the old session is touched. Throws
+// with id still owned by the caller until the connection has it; then the connection refuses.
+void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
+                      const InitiatorIdentity& initiator, TargetPort& port) {
+  Device& device = device_of(*id);
+  const ChannelSizes sizes = sizes_for(event, request, device);
   auto made =
       std::make_unique<Connection>(*id, device, sizes, settings_.login_timeout_s, loop_, reap_);
   Connection& connection = *connections_.emplace_back(std::move(made));
@@ -308,16 +321,19 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
   Session* session = multi ? old : nullptr;
   try {
     if (session == nullptr) session = &ports_.add_session(port, initiator);
-    connection.accept(*session,
-                      build_login_rsp(request.tag, {sizes.credits, settings_.srp_max_req_size,
-                                                    settings_.srp_max_rsp_size, result}));
+    const LoginAnswer answer{sizes.credits, sizes.request_bytes, sizes.response_bytes,
+                             result,        request.solicited,   sizes.immediate_offset != 0};
+    connection.accept(*session, build_login_rsp(request.tag, answer));
   } catch (const std::exception& error) {
     log_error("login of %s from %s to target %d failed: %s", to_string(initiator.port_id).c_str(),
               connection.peer().c_str(), port.tid(), error.what());
     return connection.refuse(
         build_login_rej(request.tag, wire::LoginRejReason::insufficient_resources));
   }
-  if (old != nullptr && !multi) old->close("replaced by a new login of the same initiator port");
+  if (old != nullptr && !multi) {
+    old->dismiss("replaced by a new login of the same initiator port",
+                 wire::LogoutReason::multi_channel_action);
+  }
   log_notice("login of %s from %s at %s (%s) to target %d %s: session %llu, channel %zu, QP 0x%x",
              session->initiator_name().c_str(), connection.peer().c_str(),
              connection.local().c_str(), device.name().c_str(), port.tid(), port.name().c_str(),

@@ -66,6 +66,8 @@ class Listener {
   static void on_readable(void* self) noexcept;
   void handle(CmEvent& event);
   void on_connect_request(CmEvent& event);
+  [[nodiscard]] ChannelSizes sizes_for(const CmEvent& event, const LoginRequest& request,
+                                       const Device& device) const;
   void log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
               const InitiatorIdentity& initiator, TargetPort& port);
   void refuse(verbs::CmId id, const LoginRequest& request, const InitiatorIdentity& initiator,

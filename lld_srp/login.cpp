@@ -1,5 +1,6 @@
 #include "lld_srp/login.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "plugin_api/target_view.h"
@@ -23,6 +24,23 @@ bool admitted(int tid, const InitiatorIdentity& initiator) {
 }
 
 }  // namespace
+
+bool grants_immediate(const LoginRequest& request, const Settings& settings) noexcept {
+  constexpr std::size_t first = sizeof(wire::Cmd) + sizeof(wire::ImmediateDesc);
+  return settings.immediate_data && request.immediate && request.immediate_offset >= first &&
+         request.immediate_offset % 4 == 0 && request.immediate_offset < settings.srp_max_req_size;
+}
+
+void accept_rev10(LoginRequest& request, const TargetPorts& ports, const Settings& settings) {
+  if (!settings.rev10_port_ids || ports.find(request.target_port) != nullptr) return;
+  const auto swapped = [](wire::PortId id) {
+    std::rotate(id.begin(), id.begin() + id.size() / 2, id.end());
+    return id;
+  };
+  if (ports.find(swapped(request.target_port)) == nullptr) return;
+  request.target_port = swapped(request.target_port);
+  request.initiator_port = swapped(request.initiator_port);
+}
 
 LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& initiator,
                          const TargetPorts& ports, const Settings& settings) {

@@ -21,4 +21,11 @@ struct LoginVerdict {
 LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& initiator,
                          const TargetPorts& ports, const Settings& settings);
 
+// May the initiator send immediate data where it wants to? (Linux: 68 bytes into an SRP_CMD.)
+bool grants_immediate(const LoginRequest& request, const Settings& settings) noexcept;
+
+// If the settings allow that the identifiers are in the order of SRP revision 10 (GUID first) and
+// a target has the one that is asked for: puts both in today's order.
+void accept_rev10(LoginRequest& request, const TargetPorts& ports, const Settings& settings);
+
 }  // namespace srp

@@ -18,13 +18,14 @@ std::string nexus_info(const InitiatorIdentity& initiator, const std::string& na
 }  // namespace
 
 Session::Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initiator,
-                 EventLoop& loop, Job& idle)
+                 tgt::UnitTasks& unit_tasks, EventLoop& loop, Job& idle)
     : loop_(loop),
       idle_(idle),
       initiator_(initiator),
       initiator_name_(to_string(initiator.port_id)),
       info_(nexus_info(initiator, initiator_name_)),
       nexus_(tid, nexus_id, info_.data()),
+      unit_tasks_(unit_tasks),
       change_([](void* self) noexcept { static_cast<Session*>(self)->on_change(); }, this) {}
 
 Session::~Session() { SRP_ASSERT(channels_.empty() && tasks_.empty() && pending_tasks_.empty()); }
@@ -43,9 +44,14 @@ void Session::close(const char* why) noexcept {
   for (Channel* channel : channels_) channel->fail(why);
 }
 
+void Session::dismiss(const char* why, wire::LogoutReason reason) noexcept {
+  draining_ = true;
+  for (Channel* channel : channels_) channel->leave(why, reason);
+}
+
 bool Session::live() const noexcept {
-  const auto failed = [](const Channel* channel) { return channel->failed(); };
-  return !draining_ && (channels_.empty() || !std::ranges::all_of(channels_, failed));
+  const auto closing = [](const Channel* channel) { return channel->closing(); };
+  return !draining_ && (channels_.empty() || !std::ranges::all_of(channels_, closing));
 }
 
 bool Session::fenced(LunNumber lun) const noexcept {

@@ -22,7 +22,9 @@ struct SessionStats {
   std::uint64_t bytes_in = 0;   // to the initiator
   std::uint64_t bytes_out = 0;  // from the initiator
   std::uint64_t tasks = 0;
-  std::uint64_t errors = 0;  // commands that ended with another status than GOOD
+  std::uint64_t errors = 0;     // commands that ended with another status than GOOD
+  std::uint64_t immediate = 0;  // commands that brought their data with them
+  std::uint64_t tables = 0;     // commands whose descriptors had to be fetched
 };
 
 struct PendingTaskTag;
@@ -51,16 +53,17 @@ class Session {
     const Owner& owner_;
   };
 
-  // Makes the nexus known to tgtd; throws std::system_error. idle is deferred when the session is
-  // done.
-  Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initiator, EventLoop& loop,
-          Job& idle);
+  // Makes the nexus known to tgtd; throws std::system_error. unit_tasks: the target's. idle is
+  // deferred when the session is done.
+  Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initiator,
+          tgt::UnitTasks& unit_tasks, EventLoop& loop, Job& idle);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   [[nodiscard]] tgt::Nexus& nexus() noexcept { return nexus_; }
   [[nodiscard]] TaskSet& tasks() noexcept { return tasks_; }
+  [[nodiscard]] tgt::UnitTasks& unit_tasks() noexcept { return unit_tasks_; }
   [[nodiscard]] const InitiatorIdentity& initiator() const noexcept { return initiator_; }
   [[nodiscard]] const std::string& initiator_name() const noexcept { return initiator_name_; }
   [[nodiscard]] const std::vector<Channel*>& channels() const noexcept { return channels_; }
@@ -70,6 +73,8 @@ class Session {
   void detach(Channel& channel) noexcept;
   // Fails all channels; the session accepts no more of them. why: a literal.
   void close(const char* why) noexcept;
+  // The same with a goodbye, where that is wanted.
+  void dismiss(const char* why, wire::LogoutReason reason) noexcept;
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   // A channel may join: it is new, or another one works.
   [[nodiscard]] bool live() const noexcept;
@@ -86,12 +91,23 @@ class Session {
   [[nodiscard]] bool admit(TaskSet::Entry& entry) noexcept {
     return tasks_.admit(entry, !predecessors_.empty() && fenced(entry.lun));
   }
-  // entry has ended.
+  // entry is over: it has been executed, or will not be.
+  void finish(TaskSet::Entry& entry) noexcept {
+    tasks_.finish(entry);
+    if (tasks_.watched()) [[unlikely]] {
+      loop_.defer(change_);
+    }
+  }
+  // entry has ended: nothing of it is under way any more.
   void end(TaskSet::Entry& entry) noexcept;
 
   void add(PendingTask& task) noexcept { pending_tasks_.push_back(task); }
   // tgtd's answer to a task; false: not one of ours.
   bool on_managed(std::uint64_t id, int result) noexcept;
+  // Tasks that wait for another one's end look again, soon.
+  void reconsider_tasks() noexcept {
+    if (!pending_tasks_.empty()) loop_.defer(change_);
+  }
   void on_tick() noexcept;
 
  private:
@@ -111,6 +127,7 @@ class Session {
   std::string initiator_name_;
   std::string info_;  // tgtd keeps a pointer to it
   tgt::Nexus nexus_;
+  tgt::UnitTasks& unit_tasks_;
   TaskSet tasks_;
   PendingTasks pending_tasks_;
   std::vector<Channel*> channels_;

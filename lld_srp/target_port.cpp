@@ -74,7 +74,7 @@ Session* TargetPort::find_session(std::uint64_t nexus_id) const noexcept {
 
 Session& TargetPort::add_session(std::uint64_t nexus_id, const InitiatorIdentity& initiator,
                                  EventLoop& loop, Job& idle) {
-  auto session = std::make_unique<Session>(tid_, nexus_id, initiator, loop, idle);
+  auto session = std::make_unique<Session>(tid_, nexus_id, initiator, unit_tasks_, loop, idle);
   for (const auto& old : sessions_) {
     if (old->initiator().port_id == initiator.port_id) session->fence_behind(*old);
   }
@@ -96,6 +96,16 @@ void TargetPort::reap() noexcept {
     it = sessions_.erase(it);
     for (const auto& session : sessions_) session->predecessor_gone(*gone);
   }
+}
+
+// The task may be over by now, because its time was; the unit is free all the same.
+bool TargetPort::on_managed(std::uint64_t task_id, int result) noexcept {
+  if (!unit_tasks_.end(task_id)) return false;
+  for (const auto& session : sessions_) {
+    (void)session->on_managed(task_id, result);
+    session->reconsider_tasks();
+  }
+  return true;
 }
 
 void TargetPort::on_tick() noexcept {
@@ -187,10 +197,8 @@ Session& TargetPorts::add_session(TargetPort& port, const InitiatorIdentity& ini
 }
 
 bool TargetPorts::on_managed(std::uint64_t task_id, int result) noexcept {
-  return std::any_of(ports_.begin(), ports_.end(), [&](const auto& port) {
-    return std::any_of(port->sessions().begin(), port->sessions().end(),
-                       [&](const auto& session) { return session->on_managed(task_id, result); });
-  });
+  return std::ranges::any_of(ports_,
+                             [&](const auto& port) { return port->on_managed(task_id, result); });
 }
 
 void TargetPorts::reap() noexcept {

@@ -45,6 +45,8 @@ class TargetPort {
   Session& add_session(std::uint64_t nexus_id, const InitiatorIdentity& initiator, EventLoop& loop,
                        Job& idle);
   void close_sessions(const char* why) noexcept;
+  // tgtd has done its part of a task; false: not one of this target's.
+  bool on_managed(std::uint64_t task_id, int result) noexcept;
   // Destroys what is done.
   void reap() noexcept;
   void on_tick() noexcept;
@@ -57,6 +59,7 @@ class TargetPort {
   int tid_;
   std::string name_;
   PortId id_;
+  tgt::UnitTasks unit_tasks_;
   std::vector<std::unique_ptr<Session>> sessions_;
   bool retired_ = false;
 };

@@ -28,7 +28,7 @@ const char* name_of(wire::TaskFunction function) noexcept {
 const Session::PendingTask::Owner Task::task_owner = {
     [](PendingTask& task) noexcept { static_cast<Task&>(task).reconsider(); },
     [](PendingTask& task, int result) noexcept { static_cast<Task&>(task).on_managed(result); },
-    [](PendingTask& task) noexcept { static_cast<Task&>(task).answer(wire::RspCode::failed); },
+    [](PendingTask& task) noexcept { static_cast<Task&>(task).expire(); },
 };
 
 Task::Task(Channel& channel, Session& session, Pool& idle, std::uint32_t index)
@@ -48,7 +48,7 @@ void Task::start(const TaskRequest& request) noexcept {
   lun_ = decode_lun(request.lun);
   id = ++last_task_id;
   ticks_left = task_answer_s_max * ticks_per_second;
-  tgtd_pending_ = false;
+  tgtd_wanted_ = tgtd_asked_ = false;
   state_ = State::waiting;
   session_.add(*this);
   ++session_.stats().tasks;
@@ -56,14 +56,18 @@ void Task::start(const TaskRequest& request) noexcept {
             static_cast<unsigned long long>(lun_));
   switch (request.function) {
     case wire::TaskFunction::abort_task: return abort_task();
-    case wire::TaskFunction::lun_reset: return reset_unit();
-    default: return answer(wire::RspCode::unsupported);
+    case wire::TaskFunction::abort_task_set:
+    case wire::TaskFunction::clear_task_set:
+    case wire::TaskFunction::lun_reset: return abort_on_unit();
+    case wire::TaskFunction::clear_aca:  // there is never such a condition
+      break;
   }
+  answer(wire::RspCode::unsupported);
 }
 
 bool Task::concerns(const wire::Tag& tag, LunNumber lun) const noexcept {
-  if (request_.function == wire::TaskFunction::lun_reset) return lun == lun_;
-  return tag == request_.task_tag;
+  if (request_.function == wire::TaskFunction::abort_task) return tag == request_.task_tag;
+  return lun == lun_;
 }
 
 // Commands that have come but wait for a context are in no task set yet. On the task's own channel
@@ -93,7 +97,9 @@ void Task::abort_task() noexcept {
   reconsider();  // nothing found: the command is over, which is what was asked for
 }
 
-void Task::reset_unit() noexcept {
+// ABORT TASK SET is ours alone: tgtd would abort on all units. The other two concern all nexuses:
+// tgtd tells them, clears reservations, and waits for the commands that it has of anybody.
+void Task::abort_on_unit() noexcept {
   tgt::target* target = tgt::find_target(session_.nexus().tid());
   // tgtd would report success for a unit that does not exist.
   if (target == nullptr || tgt::find_lu(*target, lun_) == nullptr) {
@@ -101,28 +107,52 @@ void Task::reset_unit() noexcept {
   }
   (void)session_.tasks().abort_if([this](const TaskSet::Entry& entry) { return concerns(entry); });
   drop_parked();
-  tgtd_pending_ = true;
-  std::uint8_t lun[8];
-  std::ranges::copy(encode_lun(lun_), lun);
-  // tgtd clears reservations, tells every nexus, and waits for the commands of all of them.
-  if (session_.nexus().manage(id, tgt::LOGICAL_UNIT_RESET, lun) == tgt::Managed::failed &&
-      tgtd_pending_) {
-    return answer(wire::RspCode::failed);
-  }
+  tgtd_wanted_ = request_.function != wire::TaskFunction::abort_task_set;
   reconsider();
 }
 
+void Task::ask_tgtd() noexcept {
+  tgtd_asked_ = session_.unit_tasks().begin(lun_, id);
+  if (!tgtd_asked_) return;  // another one is under way: reconsider() comes when it is over
+  std::uint8_t lun[8];
+  std::ranges::copy(encode_lun(lun_), lun);
+  const auto function = request_.function == wire::TaskFunction::lun_reset ? tgt::LOGICAL_UNIT_RESET
+                                                                           : tgt::CLEAR_TASK_SET;
+  // on_managed() may come within the call, and the task may be over after it.
+  if (session_.nexus().manage(id, function, lun) != tgt::Managed::failed) return;
+  session_.unit_tasks().end(id);
+  if (tgtd_wanted_) answer(wire::RspCode::failed);
+}
+
 void Task::on_managed(int) noexcept {
-  tgtd_pending_ = false;
+  tgtd_wanted_ = false;
   reconsider();
 }
 
 void Task::reconsider() noexcept {
-  if (state_ != State::waiting || tgtd_pending_) return;
+  if (state_ != State::waiting) return;
+  if (tgtd_wanted_ && !tgtd_asked_) ask_tgtd();
+  if (state_ != State::waiting || tgtd_wanted_) return;
   const bool left = session_.tasks().count_if([this](const TaskSet::Entry& entry) {
     return entry.aborted() && concerns(entry);
   }) != 0;
   if (!left) answer(wire::RspCode::complete);
+}
+
+// After the answer nothing may reach the initiator of the commands that it names. What tgtd has of
+// them is suppressed. A response that another channel could not send in all this time would come
+// later: that channel has to go.
+void Task::expire() noexcept {
+  for (Channel* channel : session_.channels()) {
+    if (channel == &channel_) continue;  // sends in order
+    const auto stuck = [this, channel](const TaskSet::Entry& entry) {
+      return entry.origin == channel && entry.aborted() && entry.over() && concerns(entry);
+    };
+    if (session_.tasks().count_if(stuck) != 0) {
+      channel->fail("it cannot send the responses of aborted commands");
+    }
+  }
+  answer(wire::RspCode::failed);
 }
 
 void Task::answer(wire::RspCode code) noexcept {
@@ -132,9 +162,10 @@ void Task::answer(wire::RspCode code) noexcept {
   if (channel_.failed()) return;  // drop() ends it
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);
-  reply_.iu_bytes =
-      static_cast<std::uint32_t>(build_task_rsp({reply_.iu, channel_.sizes().response_bytes},
-                                                request_.tag, channel_.credits().announce(), code));
+  reply_.solicited = wants_solicited(request_.solnt, code == wire::RspCode::complete);
+  reply_.iu_bytes = static_cast<std::uint32_t>(
+      build_task_rsp({reply_.iu, channel_.sizes().response_bytes},
+                     {request_.tag, channel_.credits().announce(), reply_.solicited}, code));
   if (code == wire::RspCode::failed) {
     log_notice("%s: %s of unit %llu failed", session_.initiator_name().c_str(),
                name_of(request_.function), static_cast<unsigned long long>(lun_));

@@ -39,9 +39,11 @@ class Task : private Session::PendingTask, public QueueHook {
   static const Session::PendingTask::Owner task_owner;
 
   void abort_task() noexcept;
-  void reset_unit() noexcept;
+  void abort_on_unit() noexcept;
+  void ask_tgtd() noexcept;
   void reconsider() noexcept;
   void on_managed(int result) noexcept;
+  void expire() noexcept;
   void answer(wire::RspCode code) noexcept;
   [[nodiscard]] bool concerns(const TaskSet::Entry& entry) const noexcept {
     return concerns(entry.tag, entry.lun);
@@ -57,7 +59,8 @@ class Task : private Session::PendingTask, public QueueHook {
   State state_ = State::idle;
   TaskRequest request_{};
   LunNumber lun_ = lun_invalid;
-  bool tgtd_pending_ = false;  // tgtd has not done its part of a reset
+  bool tgtd_wanted_ = false;  // tgtd has its part in this, and has not done it yet
+  bool tgtd_asked_ = false;
   ReplyOf reply_;
 };
 

@@ -27,29 +27,57 @@ wire::Lun encode_lun(LunNumber lun) noexcept {
 }
 
 void TaskSet::insert(Entry& entry) noexcept {
-  entry.aborted_ = entry.in_tgtd_ = entry.held_ = false;
+  entry.aborted_ = entry.in_tgtd_ = entry.held_ = entry.admitted_ = entry.over_ = false;
   entries_.push_back(entry);
   ++size_;
+  if (entry.attribute != wire::TaskAttribute::simple) ++barriers_;
 }
 
 void TaskSet::erase(Entry& entry) noexcept {
   SRP_ASSERT(entry.is_linked());
+  finish(entry);
   entry.unlink();
   --size_;
   if (entry.held_) --held_;
   entry.held_ = false;
-  left_tgtd(entry);
 }
 
-void TaskSet::left_tgtd(Entry& entry) noexcept {
+void TaskSet::finish(Entry& entry) noexcept {
   if (entry.aborted_ && entry.in_tgtd_) --abandoned_;
   entry.in_tgtd_ = false;
+  if (!entry.over_ && entry.attribute != wire::TaskAttribute::simple) --barriers_;
+  entry.over_ = true;
+}
+
+void TaskSet::hold(Entry& entry) noexcept {
+  entry.held_ = true;
+  ++held_;
+}
+
+bool TaskSet::begin(Entry& entry) noexcept {
+  if (barriers_ == 0 || is_turn_of(entry)) [[likely]] {
+    return true;
+  }
+  hold(entry);
+  return false;
+}
+
+// Whoever was aborted is waited for at the second gate, if tgtd has him, or not at all.
+bool TaskSet::is_turn_of(const Entry& entry) const noexcept {
+  using Attribute = wire::TaskAttribute;
+  if (entry.attribute == Attribute::head_of_queue) return true;
+  for (const Entry& older : entries_) {
+    if (&older == &entry) return true;
+    if (older.lun != entry.lun || older.over_ || older.aborted_) continue;
+    if (entry.attribute == Attribute::ordered || older.attribute != Attribute::simple) return false;
+  }
+  return true;
 }
 
 bool TaskSet::admit(Entry& entry, bool fenced) noexcept {
   if (fenced || abandoned_on(entry.lun)) [[unlikely]] {
-    entry.held_ = true;
-    ++held_;
+    entry.admitted_ = true;
+    hold(entry);
     return false;
   }
   entry.in_tgtd_ = true;

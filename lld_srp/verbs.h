@@ -36,6 +36,7 @@ using Context = std::unique_ptr<ibv_context, Destroyer<ibv_close_device>>;
 using Pd = std::unique_ptr<ibv_pd, Destroyer<ibv_dealloc_pd>>;
 using Mr = std::unique_ptr<ibv_mr, Destroyer<ibv_dereg_mr>>;
 using CompChannel = std::unique_ptr<ibv_comp_channel, Destroyer<ibv_destroy_comp_channel>>;
+using Srq = std::unique_ptr<ibv_srq, Destroyer<ibv_destroy_srq>>;
 using Cq = std::unique_ptr<ibv_cq, Destroyer<ibv_destroy_cq>>;
 using Qp = std::unique_ptr<ibv_qp, Destroyer<ibv_destroy_qp>>;
 using CmId = std::unique_ptr<rdma_cm_id, Destroyer<rdma_destroy_id>>;
@@ -80,6 +81,7 @@ enum class WorkKind : std::uint8_t {
   fetch,          // Fetch: an RDMA READ of a command's data-out
   command_reply,  // Reply: a command's response was sent
   task_reply,     // Reply: a task's response was sent
+  notice,         // Reply: an IU of our own accord was sent
   progress,       // part of a long chain; it only gives back its places in the send queue
   unsignaled,     // completes only when flushed
 };

@@ -55,6 +55,7 @@ enum class Opcode : std::uint8_t {
   cred_rsp = 0x41,
   aer_rsp = 0x42,
   t_logout = 0x80,
+  cred_req = 0x81,
   login_rsp = 0xc0,
   rsp = 0xc1,
   login_rej = 0xc2,
@@ -66,11 +67,16 @@ enum class BufferFormat : std::uint8_t { none = 0, direct = 1, indirect = 2, imm
 inline constexpr std::uint16_t format_direct = 0x0002;
 inline constexpr std::uint16_t format_indirect = 0x0004;
 
-// SRP_LOGIN_REQ, flags: the low two bits are the multi-channel action.
+// SRP_LOGIN_REQ, flags: the low two bits are the multi-channel action; solicited notification of
+// logouts, credit requests and asynchronous events; immediate data (SRP-2).
 inline constexpr std::uint8_t action_mask = 0x03;
+inline constexpr std::uint8_t solicited_mask = 0x70;
+inline constexpr std::uint8_t immediate_requested = 0x80;
 enum class MultiChannelAction : std::uint8_t { single = 0, multi = 1 };
 
 // SRP_LOGIN_RSP, flags: the low two bits are the multi-channel result.
+inline constexpr std::uint8_t solicited_supported = 0x10;
+inline constexpr std::uint8_t immediate_supported = 0x80;
 enum class MultiChannelResult : std::uint8_t { no_channel = 0, terminated = 1, maintained = 2 };
 
 // SRP_LOGIN_REJ, reasons.
@@ -90,6 +96,23 @@ enum class TaskFunction : std::uint8_t {
   clear_task_set = 0x04,
   lun_reset = 0x08,
   clear_aca = 0x40,
+};
+
+// SRP_CMD, TASK ATTRIBUTE.
+enum class TaskAttribute : std::uint8_t { simple = 0, head_of_queue = 1, ordered = 2, aca = 4 };
+
+// SRP_CMD and SRP_TSK_MGMT, SOLNT: the response is to raise a solicited event if the request
+// succeeds, if it does not. In what a target sends, bit 0: it does.
+inline constexpr std::uint8_t solicited_on_success = 0x02;
+inline constexpr std::uint8_t solicited_on_failure = 0x04;
+inline constexpr std::uint8_t solicited = 0x01;
+
+// SRP_T_LOGOUT, reasons.
+enum class LogoutReason : std::uint32_t {
+  none = 0,
+  invalid_iu_type = 2,
+  multi_channel_action = 4,
+  invalid_iu_length = 8,
 };
 
 // SRP_RSP, response data, RSP_CODE.
@@ -162,6 +185,12 @@ struct IndirectDesc {
 };
 static_assert(sizeof(IndirectDesc) == 20);
 
+// Immediate data: what the descriptor's place holds; the data lies at the offset agreed at login.
+struct ImmediateDesc {
+  Be32 bytes;
+};
+static_assert(sizeof(ImmediateDesc) == 4);
+
 struct Cmd {
   std::uint8_t opcode;
   std::uint8_t solnt;
@@ -211,6 +240,24 @@ struct Rsp {
   Be32 response_data_bytes;
 };
 static_assert(sizeof(Rsp) == 36 && offsetof(Rsp, flags) == 18);
+
+struct TLogout {
+  std::uint8_t opcode;
+  std::uint8_t solnt;
+  std::uint8_t reserved[2];
+  Be32 reason;
+  Tag tag;
+};
+static_assert(sizeof(TLogout) == 16);
+
+struct CredReq {
+  std::uint8_t opcode;
+  std::uint8_t solnt;
+  std::uint8_t reserved[2];
+  Be32 request_limit_delta;
+  Tag tag;
+};
+static_assert(sizeof(CredReq) == 16);
 
 inline constexpr std::size_t response_data_bytes = 4;  // RSP_CODE in the last of them
 inline constexpr std::size_t task_rsp_bytes = sizeof(Rsp) + response_data_bytes;

@@ -1,11 +1,28 @@
 #include "plugin_api/nexus.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 #include "plugin_api/log.h"
 
 namespace srp::tgt {
+
+bool UnitTasks::begin(std::uint64_t lun, std::uint64_t request_id) noexcept try {
+  const auto same_unit = [lun](const Pending& pending) { return pending.lun == lun; };
+  if (std::ranges::any_of(pending_, same_unit)) return false;
+  pending_.push_back({lun, request_id});
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+bool UnitTasks::end(std::uint64_t request_id) noexcept {
+  return std::erase_if(pending_, [request_id](const Pending& pending) {
+           return pending.request_id == request_id;
+         }) != 0;
+}
 
 Nexus::Nexus(int tid, std::uint64_t id, char* info) : tid_(tid), id_(id) {
   // it_nexus_create() follows a null pointer when the target does not exist.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "plugin_api/tgt_abi.h"
 
@@ -20,6 +21,23 @@ enum class Submitted : std::uint8_t {
 enum class Managed : std::uint8_t {
   pending_or_done,  // mgmt_end_notify will come, or has come already
   failed,           // mgmt_end_notify may have come already; it will not come any more
+};
+
+// The task management functions of one target that tgtd works on: one for each unit at a time,
+// because a second one takes the commands from the first, which then is never answered.
+class UnitTasks {
+ public:
+  // False: the unit has one, or there is no memory; try again later.
+  [[nodiscard]] bool begin(std::uint64_t lun, std::uint64_t request_id) noexcept;
+  // tgtd is done with it; false: not one of these.
+  bool end(std::uint64_t request_id) noexcept;
+
+ private:
+  struct Pending {
+    std::uint64_t lun;
+    std::uint64_t request_id;
+  };
+  std::vector<Pending> pending_;
 };
 
 class Nexus {

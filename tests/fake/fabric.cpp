@@ -83,9 +83,9 @@ void Qp::add_choices(Choices& choices) {
     return;
   }
   if (connection && !connection->wire.empty() && (state == IBV_QPS_RTR || state == IBV_QPS_RTS)) {
-    if (!receives.empty()) {
+    if (!receive_works().empty()) {
       choices.add<&Qp::deliver>(8, *this);
-    } else if (!starved && connection->peer && !connection->peer->overdrew()) {
+    } else if (!starved && shared == nullptr && connection->peer && !connection->peer->overdrew()) {
       fail("receiver not ready: QP %u has no receive, and the initiator kept the request limit",
            qp_num);
     }
@@ -104,8 +104,8 @@ void Qp::enter_error() {
 void Qp::deliver() {
   Bytes iu = std::move(connection->wire.front());
   connection->wire.pop_front();
-  ReceiveWork work = std::move(receives.front());
-  receives.pop_front();
+  ReceiveWork work = std::move(receive_works().front());
+  receive_works().pop_front();
   std::size_t room = 0;
   for (const auto& sge : work.sges) room += sge.length;
   for (const auto& sge : work.sges)
@@ -226,7 +226,7 @@ void Qp::flush_send() {
 }
 
 void Qp::complete_receive(ReceiveWork& work, ibv_wc_status status, std::size_t bytes) {
-  Completion completion{garbage(), this, 0, 1};
+  Completion completion{garbage(), this, 0, shared == nullptr ? 1U : 0U};
   completion.wc.wr_id = work.wr_id;
   completion.wc.status = status;
   completion.wc.qp_num = qp_num;
@@ -258,20 +258,19 @@ void Qp::complete_send(const SendWork& work, ibv_wc_status status) {
 
 // ---- memory ----
 
-void Fabric::check_local(const Qp& qp, const ibv_sge& sge, int access) const {
+void Fabric::check_local(unsigned who, const ibv_pd* pd, const ibv_sge& sge, int access) const {
   if (sge.length == 0) return;
   for (const auto& mr : mrs) {
     if (mr->lkey != sge.lkey) continue;
     const auto first = reinterpret_cast<std::uint64_t>(mr->addr);
-    if (mr->pd != qp.pd) fail("QP %u uses an lkey of another PD", qp.qp_num);
-    if ((mr->access & access) != access)
-      fail("QP %u uses an lkey without access %d", qp.qp_num, access);
+    if (mr->pd != pd) fail("QP %u uses an lkey of another PD", who);
+    if ((mr->access & access) != access) fail("QP %u uses an lkey without access %d", who, access);
     if (sge.addr < first || sge.addr + sge.length > first + mr->length) {
-      fail("QP %u: a piece of %u bytes leaves its memory region", qp.qp_num, sge.length);
+      fail("QP %u: a piece of %u bytes leaves its memory region", who, sge.length);
     }
     return;
   }
-  fail("QP %u uses lkey %x, which is not registered", qp.qp_num, sge.lkey);
+  fail("QP %u uses lkey %x, which is not registered", who, sge.lkey);
 }
 
 void Fabric::gather(const Qp& qp, std::span<const ibv_sge> sges, Bytes& bytes) const {
@@ -304,6 +303,9 @@ Hca::Hca(unsigned number) {
   limits.max_qp_wr = 16384;
   limits.max_sge = 4;
   limits.max_sge_rd = 4;
+  limits.max_srq = 64;
+  limits.max_srq_wr = 4096;
+  limits.max_srq_sge = 1;
   limits.max_cq = 1024;
   limits.max_cqe = 65535;
   limits.max_mr = 1024;
@@ -347,6 +349,7 @@ void Fabric::add_choices(Choices& choices) {
 
 void Fabric::expect_nothing_left() const {
   if (!qps.empty()) fail("%zu queue pairs leaked", qps.size());
+  if (!srqs.empty()) fail("%zu shared receive queues leaked", srqs.size());
   if (!cqs.empty()) fail("%zu completion queues leaked", cqs.size());
   if (!channels.empty()) fail("%zu completion channels leaked", channels.size());
   if (!mrs.empty()) fail("%zu memory regions leaked", mrs.size());

@@ -122,6 +122,13 @@ struct ReceiveWork {
   std::vector<ibv_sge> sges;
 };
 
+// Receives that queue pairs share.
+struct Srq : ibv_srq {
+  unsigned size = 0;
+  std::deque<ReceiveWork> receives;  // not taken by a queue pair
+  unsigned qps = 0;
+};
+
 // Two ends of a reliable connection; cm.h decides who they are.
 struct Connection {
   Peer* peer = nullptr;    // null: it has gone
@@ -139,7 +146,8 @@ struct Qp : ibv_qp {
   unsigned unsignaled = 0;  // completed silently since the last completion
   unsigned read_depth = 0;  // READs that may be outstanding
   unsigned async_unacked = 0;
-  bool starved = false;  // a receive was refused, so the lack of one is excused
+  bool starved = false;   // a receive was refused, so the lack of one is excused
+  Srq* shared = nullptr;  // its receives come from here
   Connection* connection = nullptr;
 
   [[nodiscard]] Hca& hca() const noexcept { return static_cast<Context*>(context)->hca; }
@@ -156,6 +164,9 @@ struct Qp : ibv_qp {
 
   [[nodiscard]] SendWork* next_to_start() noexcept;
   void carry_out(SendWork& work);
+  [[nodiscard]] std::deque<ReceiveWork>& receive_works() noexcept {
+    return shared != nullptr ? shared->receives : receives;
+  }
   void complete_receive(ReceiveWork& work, ibv_wc_status status, std::size_t bytes);
   void complete_send(const SendWork& work, ibv_wc_status status);
 };
@@ -175,8 +186,11 @@ class Fabric {
   void gather(const Qp& qp, std::span<const ibv_sge> sges, Bytes& bytes) const;
   void scatter(const Qp& qp, std::span<const ibv_sge> sges,
                std::span<const std::uint8_t> bytes) const;
-  // Fails unless the memory is registered, on the queue pair's PD, for this access.
-  void check_local(const Qp& qp, const ibv_sge& sge, int access) const;
+  // Fails unless the memory is registered, on this PD, for this access. who: for the message.
+  void check_local(unsigned who, const ibv_pd* pd, const ibv_sge& sge, int access) const;
+  void check_local(const Qp& qp, const ibv_sge& sge, int access) const {
+    check_local(qp.qp_num, qp.pd, sge, access);
+  }
 
   std::vector<std::unique_ptr<Hca>> hcas;
   std::vector<std::unique_ptr<Context>> contexts;
@@ -184,6 +198,7 @@ class Fabric {
   std::vector<std::unique_ptr<Mr>> mrs;
   std::vector<std::unique_ptr<CompChannel>> channels;
   std::vector<std::unique_ptr<Cq>> cqs;
+  std::vector<std::unique_ptr<Srq>> srqs;
   std::vector<std::unique_ptr<Qp>> qps;
   std::uint32_t next_key = 0x1000;
   std::uint32_t next_qp_num = 0x11;

@@ -22,10 +22,13 @@ wire::LoginReqRdma login_request(const Initiator& initiator, const Site& site,
   const std::uint16_t formats[] = {0x0006, 0x0002, 0x0004, 0x0200};
   request.required_formats = formats[dice().below(4)];
   request.flags = static_cast<std::uint8_t>(action);
-  if (dice().chance(0.5)) {  // Linux asks for immediate data, and is not granted any
-    request.flags |= 0x80;
-    request.immediate_offset = std::uint16_t{68};
+  if (dice().chance(0.6)) {
+    // Linux's offset, others, and those that nobody can be granted.
+    const std::uint16_t offsets[] = {68, 68, 68, 52, 72, 128, 48, 70, 60000};
+    request.flags |= wire::immediate_requested;
+    request.immediate_offset = offsets[dice().below(std::size(offsets))];
   }
+  if (dice().chance(0.2)) request.flags |= 0x10;  // solicited notification of a logout
   request.max_iu_bytes = initiator.host.iu_bytes_max;
   request.initiator_port = initiator.port_id;
   request.target_port = site.port_id;
@@ -59,7 +62,7 @@ void Initiator::doubt(const Site& site, const Unit& unit, const InitiatorChannel
     for (auto& [tag, command] : channel->commands) {
       if (command.unit != unit) continue;
       command.optional = true;
-      channel->robbed = true;
+      the_world().tgtd->ledger.excuse(command.number);
     }
   }
 }
@@ -135,6 +138,22 @@ void InitiatorChannel::login_with_nonsense() {
   connect({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)});
 }
 
+// What the target promises is what was asked for, no less and no more.
+void InitiatorChannel::check_grants(const wire::LoginRsp& rsp) {
+  wire::LoginReqRdma request;
+  std::memcpy(&request, connection->request.private_data.data(), sizeof request);
+  const std::size_t offset = request.immediate_offset;
+  const bool asked = (request.flags & wire::immediate_requested) != 0;
+  const bool granted =
+      owner.host.immediate && asked && offset >= 52 && offset % 4 == 0 && offset < rsp.max_iu_bytes;
+  std::uint8_t flags = granted ? wire::immediate_supported : 0;
+  if ((request.flags & wire::solicited_mask) != 0) flags |= wire::solicited_supported;
+  if ((rsp.flags & ~wire::action_mask) != flags) {
+    fail("login response: flags %02x, request %02x, offset %zu", rsp.flags, request.flags, offset);
+  }
+  if (granted) immediate_offset = offset;
+}
+
 void InitiatorChannel::on_login_response(std::span<const std::uint8_t> private_data) {
   if (state != State::requesting || login_answered) return;
   login_answered = true;
@@ -146,7 +165,7 @@ void InitiatorChannel::on_login_response(std::span<const std::uint8_t> private_d
     fail("login response: opcode");
   if (std::memcmp(&rsp.tag, connection->request.private_data.data(), 8) != 0)
     fail("login response: tag");
-  if ((rsp.flags & ~wire::action_mask) != 0) fail("login response: flags %02x", rsp.flags);
+  check_grants(rsp);
   if (rsp.max_iu_bytes < owner.host.iu_bytes_max)
     fail("login response: IU length below the request");
   if (rsp.request_limit_delta < 2) fail("login response: request limit");
@@ -212,7 +231,7 @@ void InitiatorChannel::go_down(const char* why) {
         commands.size());
   state = State::down;
   for (const auto& [tag, task] : tasks) {
-    if (task.function != wire::TaskFunction::lun_reset) continue;
+    if (!task.known_function || task.function == wire::TaskFunction::abort_task) continue;
     owner.doubt(site, task.unit, this);
     owner.loose_resets.push_back(task.unit);
   }
@@ -235,6 +254,8 @@ void InitiatorChannel::forget(std::uint64_t tag, const char* why) {
     const auto region = owner.regions.find(piece.key);
     if (region != owner.regions.end()) region->second.closed = why;
   }
+  const auto table = owner.regions.find(command.table.key);
+  if (table != owner.regions.end()) table->second.closed = why;
   commands.erase(tag);
 }
 
@@ -281,6 +302,16 @@ std::uint8_t* InitiatorChannel::memory(std::uint64_t address, std::uint32_t key,
   }
   if (region.channel != number) fail("RDMA to memory of another channel's command");
   SentCommand& command = commands.at(region.tag);
+  if (region.table) {
+    const std::size_t at = address - command.table.address;
+    if (access != RemoteAccess::read) fail("a table of descriptors is written");
+    if (at < command.in_line * sizeof(wire::MemoryDesc) || at > command.table_memory.size() ||
+        bytes > command.table_memory.size() - at) {
+      fail("RDMA of %zu bytes at %zu of a table with %zu descriptors in the IU", bytes, at,
+           command.in_line);
+    }
+    return command.table_memory.data() + at;
+  }
   if (command.data_out != (access == RemoteAccess::read)) fail("RDMA in the wrong direction");
   for (const Piece& piece : command.pieces) {
     if (piece.key != key || address < piece.address || bytes > piece.bytes ||

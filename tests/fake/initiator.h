@@ -41,6 +41,8 @@ struct Host {
   // What a channel that was lost leaves in the store must not follow later commands of the
   // session's other channels either.
   bool strict_loss = true;
+  bool immediate = false;  // the target grants immediate data
+  bool t_logout = false;   // the target says goodbye before it closes a channel
 };
 
 enum class CommandKind : std::uint8_t {
@@ -85,8 +87,14 @@ struct SentCommand {
   std::uint32_t wanted = 0;   // data-in that the CDB asks for
   std::uint32_t offered = 0;  // bytes of the pieces
   bool data_out = false;      // the pieces are to be read
-  std::uint64_t number = 0;   // of the write
-  std::uint64_t since = 0;    // the ledger's time when it was sent
+  wire::TaskAttribute attribute = wire::TaskAttribute::simple;
+  std::uint8_t solnt = 0;
+  bool immediate = false;     // data-out travels with the command
+  std::size_t in_line = 255;  // descriptors in the IU; all of them are in `table` if not all are
+  Piece table{};              // where the table lies
+  Bytes table_memory;
+  std::uint64_t number = 0;  // of the write
+  std::uint64_t since = 0;   // the ledger's time when it was sent
   Bytes memory;
   std::vector<Piece> pieces;
   bool optional = false;  // it may stay without an answer: a reset failed on it
@@ -98,6 +106,7 @@ struct SentTask {
   wire::TaskFunction function{};
   Unit unit;
   std::uint64_t task_tag = 0;
+  std::uint8_t solnt = 0;
   std::vector<std::pair<unsigned, std::uint64_t>> covered;  // channel number, tag
   bool known_function = true;
 };
@@ -128,10 +137,12 @@ class InitiatorChannel : public Peer {
   SentCommand draw_command();
   void offer_memory(SentCommand& command, std::uint32_t bytes);
   Bytes build(const SentCommand& command) const;
+  Bytes build_immediate(wire::Cmd& head, const SentCommand& command) const;
   void test_unit_ready();
   void read_or_write(CommandKind kind, const Unit& unit, std::uint64_t lba, std::uint64_t blocks);
   void abort(const SentCommand& command);
-  void reset(const Unit& unit);
+  // LUN RESET, ABORT TASK SET, CLEAR TASK SET.
+  void reset(const Unit& unit, wire::TaskFunction function = wire::TaskFunction::lun_reset);
 
   // ---- Peer ----
   std::uint8_t* memory(std::uint64_t address, std::uint32_t key, std::size_t bytes,
@@ -154,13 +165,12 @@ class InitiatorChannel : public Peer {
   bool login_answered = false;
   bool must_be_refused = false;  // the login request is nonsense
   bool overdrawn = false;
+  bool left = false;    // the target has said goodbye
   bool doomed = false;  // it must be closed by the target
-  // Commands ended without an answer by another channel's reset: their credits come with a response
-  // that may never be due.
-  bool robbed = false;
   std::int64_t credits = 0;
   std::int64_t limit = 0;
   std::uint32_t response_bytes_max = 0;
+  std::size_t immediate_offset = 0;  // where immediate data goes; 0: not granted
   wire::MultiChannelAction action{};
   wire::MultiChannelResult result{};
   std::uint64_t answers = 0;
@@ -176,12 +186,16 @@ class InitiatorChannel : public Peer {
   void lose_writes();
   [[nodiscard]] bool target_has_seen_all() const;
   void go_down(const char* why);
+  void check_grants(const wire::LoginRsp& rsp);
+  void take_credits(std::uint32_t delta);
+  void on_cred_req(std::span<const std::uint8_t> iu);
   void on_command_reply(SentCommand& command, const wire::Rsp& rsp,
                         std::span<const std::uint8_t> sense);
   void on_task_reply(const SentTask& task, const wire::Rsp& rsp,
                      std::span<const std::uint8_t> data);
   void send_task_iu(SentTask&& task);
   std::uint64_t next_tag();
+  void keep_table(SentCommand& command);
   [[nodiscard]] wire::Lun lun_field(std::uint64_t lun) const;
 
   std::uint32_t qp_num_ = 0;  // of the target's queue pair
@@ -213,6 +227,7 @@ class Initiator {
     std::uint64_t tag = 0;
     const char* closed = nullptr;  // why it must not be touched any more
     bool bogus = false;            // it never was there
+    bool table = false;            // it holds descriptors
   };
   std::unordered_map<std::uint32_t, Region> regions;
 

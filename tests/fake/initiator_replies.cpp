@@ -199,7 +199,32 @@ void judge(const SentCommand& command, const wire::Rsp& rsp, std::span<const std
 
 // ---- dispatch ----
 
+// Credits that no response brings.
+void InitiatorChannel::on_cred_req(std::span<const std::uint8_t> iu) {
+  wire::CredReq request;
+  if (iu.size() != sizeof request) fail("SRP_CRED_REQ of %zu bytes", iu.size());
+  std::memcpy(&request, iu.data(), sizeof request);
+  take_credits(request.request_limit_delta);
+}
+
+void InitiatorChannel::take_credits(std::uint32_t delta) {
+  credits += static_cast<std::int32_t>(delta);
+  if (static_cast<std::int32_t>(delta) < 0 || credits > limit) {
+    fail("%d credits more, now %lld of %lld", static_cast<std::int32_t>(delta),
+         static_cast<long long>(credits), static_cast<long long>(limit));
+  }
+}
+
 void InitiatorChannel::on_iu(std::span<const std::uint8_t> iu) {
+  if (left) fail("an IU after SRP_T_LOGOUT");
+  if (iu.size() == sizeof(wire::TLogout) && owner.host.t_logout &&
+      iu[0] == static_cast<std::uint8_t>(wire::Opcode::t_logout)) {
+    left = true;
+    return;
+  }
+  if (!iu.empty() && iu[0] == static_cast<std::uint8_t>(wire::Opcode::cred_req)) {
+    return on_cred_req(iu);
+  }
   wire::Rsp rsp;
   if (iu.size() < sizeof rsp || iu[0] != static_cast<std::uint8_t>(wire::Opcode::rsp)) {
     fail("an IU of %zu bytes, opcode %02x, which no initiator wants", iu.size(),
@@ -212,12 +237,7 @@ void InitiatorChannel::on_iu(std::span<const std::uint8_t> iu) {
     fail("response: %zu bytes, with %u of data and %u of sense", iu.size(), data_bytes,
          sense_bytes);
   }
-  const auto delta = static_cast<std::int32_t>(static_cast<std::uint32_t>(rsp.request_limit_delta));
-  credits += delta;
-  if (delta < 0 || credits > limit) {
-    fail("response: %d credits, now %lld of %lld", delta, static_cast<long long>(credits),
-         static_cast<long long>(limit));
-  }
+  take_credits(rsp.request_limit_delta);
   std::uint64_t tag = 0;
   std::memcpy(&tag, rsp.tag.bytes.data(), sizeof tag);
   ++answers;
@@ -236,6 +256,18 @@ void InitiatorChannel::on_iu(std::span<const std::uint8_t> iu) {
   on_command_reply(command->second, rsp, iu.subspan(sizeof rsp + data_bytes, sense_bytes));
 }
 
+namespace {
+
+void check_solicited(std::uint8_t solnt, const wire::Rsp& rsp, bool success) {
+  const bool wanted =
+      (solnt & (success ? wire::solicited_on_success : wire::solicited_on_failure)) != 0;
+  if (rsp.solnt != (wanted ? wire::solicited : 0)) {
+    fail("response: SOLNT %02x, the request had %02x", rsp.solnt, solnt);
+  }
+}
+
+}  // namespace
+
 void InitiatorChannel::on_command_reply(SentCommand& command, const wire::Rsp& rsp,
                                         std::span<const std::uint8_t> sense) {
   trace("initiator %u channel %u: tag %llx ends with status %02x", owner.number, number,
@@ -243,6 +275,7 @@ void InitiatorChannel::on_command_reply(SentCommand& command, const wire::Rsp& r
   if ((rsp.flags & wire::rsp_valid) != 0)
     fail("tag %llx: response data for a command", wide(command.tag));
   last_status = rsp.status;
+  check_solicited(command.solnt, rsp, rsp.status == sam_good);
   judge(command, rsp, sense, site);
   Ledger& ledger = the_world().tgtd->ledger;
   ledger.close(command.number, "it was answered");
@@ -260,6 +293,7 @@ void InitiatorChannel::on_task_reply(const SentTask& task, const wire::Rsp& rsp,
   trace("initiator %u channel %u: task %llx ends with code %u", owner.number, number,
         wide(task.tag), data[3]);
   last_code = data[3];
+  check_solicited(task.solnt, rsp, code == wire::RspCode::complete);
   if (rsp.status != sam_good) fail("task %llx: status %02x", wide(task.tag), rsp.status);
   if (!task.known_function) {
     if (code != wire::RspCode::unsupported)
@@ -267,7 +301,7 @@ void InitiatorChannel::on_task_reply(const SentTask& task, const wire::Rsp& rsp,
     return;
   }
   const bool unit_known = site.luns.contains(task.unit.lun);
-  const bool reset = task.function == wire::TaskFunction::lun_reset;
+  const bool reset = task.function != wire::TaskFunction::abort_task;
   if (reset && !unit_known && code == wire::RspCode::complete)
     fail("a unit that is not there is reset");
   if (code == wire::RspCode::unsupported) fail("task %llx: function not supported", wide(task.tag));

@@ -138,6 +138,8 @@ void put_data(SentCommand& command) {
 SentCommand InitiatorChannel::draw_command() {
   SentCommand command;
   command.tag = next_tag();
+  if (dice().chance(0.2)) command.attribute = static_cast<wire::TaskAttribute>(dice().below(3));
+  command.solnt = static_cast<std::uint8_t>(dice().chance(0.7) ? 0 : 2 * dice().below(4));
   command.kind = draw_kind();
   auto unit = site.luns.begin();
   std::advance(unit, static_cast<std::ptrdiff_t>(dice().below(site.luns.size())));
@@ -173,10 +175,15 @@ void InitiatorChannel::send_command() {
       command.demand = Demand::invalid_field;
     }
     command.data_out = true;
-    command.number = the_world().tgtd->ledger.issue(
-        {command.unit, command.lba, command.blocks, static_cast<int>(owner.number),
-         the_world().tgtd->ledger.now(), 0, 0,
-         command.demand == Demand::by_kind ? "" : "its memory is too short"});
+    Write write{command.unit, command.lba, command.blocks, static_cast<int>(owner.number)};
+    write.since = the_world().tgtd->ledger.now();
+    write.channel = number;
+    write.barrier = command.attribute == wire::TaskAttribute::ordered;
+    write.ahead = command.attribute == wire::TaskAttribute::head_of_queue;
+    if (command.demand != Demand::by_kind) write.closed = "its memory is too short";
+    command.number = the_world().tgtd->ledger.issue(write);
+    command.immediate = immediate_offset != 0 && dice().chance(0.5) &&
+                        immediate_offset + offered <= owner.host.iu_bytes_max;
     offer_memory(command, offered);
     put_data(command);
   } else if (command.kind == CommandKind::unmap) {
@@ -193,29 +200,46 @@ void InitiatorChannel::send_command() {
     offer_memory(command, dice().chance(0.5) ? std::max<std::uint32_t>(command.wanted, 1)
                                              : static_cast<std::uint32_t>(dice().between(1, 300)));
   }
+  if (command.pieces.size() > 1 && dice().chance(0.3)) keep_table(command);
   Bytes iu = build(command);
   send(std::move(command), std::move(iu));
 }
 
-// SRP_CMD, with the descriptors of all pieces.
+// Some of the descriptors will travel with the command; all of them lie here.
+void InitiatorChannel::keep_table(SentCommand& command) {
+  command.in_line = dice().below(command.pieces.size());
+  for (const Piece& piece : command.pieces) {
+    const wire::MemoryDesc descriptor{piece.address, piece.key, piece.bytes};
+    const auto bytes = bytes_of(descriptor);
+    command.table_memory.insert(command.table_memory.end(), bytes.begin(), bytes.end());
+  }
+  const std::uint32_t key = (owner.number << 24) | owner.next_key++;
+  command.table = {dice().next(), key, static_cast<std::uint32_t>(command.table_memory.size()), 0};
+  owner.regions[key] = {number, command.tag, nullptr, false, true};
+}
+
+// SRP_CMD, with the descriptors of all pieces, or some, or with the data itself.
 Bytes InitiatorChannel::build(const SentCommand& command) const {
   wire::Cmd head{};
   auto* raw = reinterpret_cast<std::uint8_t*>(&head);
   for (std::size_t i = 0; i < sizeof head; ++i)
     raw[i] = dice().byte();  // reserved fields are ignored
   head.opcode = static_cast<std::uint8_t>(wire::Opcode::cmd);
-  head.solnt = 0;
+  head.solnt = command.solnt;
   std::memcpy(head.tag.bytes.data(), &command.tag, 8);
   head.lun = lun_field(command.unit.lun);
-  head.task_attribute = static_cast<std::uint8_t>(dice().chance(0.8) ? 0 : dice().below(3));
+  head.task_attribute = static_cast<std::uint8_t>(command.attribute) | (dice().byte() & 0xf8);
   head.additional_cdb = dice().chance(0.1) ? 3 : 0;  // the low bits are reserved
   std::memcpy(head.cdb, command.cdb.data(), sizeof head.cdb);
   head.out_count = head.in_count = 0;
+  if (command.immediate) return build_immediate(head, command);
   const bool indirect = command.pieces.size() > 1;
   const unsigned format = command.pieces.empty() ? 0 : indirect ? 2 : 1;
   head.buffer_formats = static_cast<std::uint8_t>(command.data_out ? format << 4 : format);
-  const auto count = static_cast<std::uint8_t>(command.pieces.size());
-  if (indirect) (command.data_out ? head.out_count : head.in_count) = count;
+  const std::size_t in_line = std::min(command.pieces.size(), command.in_line);
+  if (indirect) {
+    (command.data_out ? head.out_count : head.in_count) = static_cast<std::uint8_t>(in_line);
+  }
 
   Bytes iu(raw, raw + sizeof head);
   const auto append = [&iu](const auto& object) {
@@ -223,12 +247,32 @@ Bytes InitiatorChannel::build(const SentCommand& command) const {
     iu.insert(iu.end(), bytes.begin(), bytes.end());
   };
   if (indirect) {
-    append(wire::IndirectDesc{
-        {std::uint64_t{0x1000}, std::uint32_t{0x99}, std::uint32_t{16U * count}}, command.offered});
+    const auto table_bytes = static_cast<std::uint32_t>(16 * command.pieces.size());
+    append(wire::IndirectDesc{{command.table.address, command.table.key, table_bytes},
+                              command.offered});
   }
-  for (const Piece& piece : command.pieces) {
+  for (std::size_t i = 0; i < in_line && i < command.pieces.size(); ++i) {
+    const Piece& piece = command.pieces[i];
     append(wire::MemoryDesc{piece.address, piece.key, piece.bytes});
   }
+  return iu;
+}
+
+// The same with the data behind it, and sometimes more that nobody asked for.
+Bytes InitiatorChannel::build_immediate(wire::Cmd& head, const SentCommand& command) const {
+  head.buffer_formats = 0x30;
+  const auto raw = bytes_of(head);
+  Bytes iu(raw.begin(), raw.end());
+  const wire::ImmediateDesc descriptor{command.offered};
+  const auto bytes = bytes_of(descriptor);
+  iu.insert(iu.end(), bytes.begin(), bytes.end());
+  while (iu.size() < immediate_offset) iu.push_back(dice().byte());
+  for (const Piece& piece : command.pieces) {
+    const auto from = command.memory.begin() + static_cast<std::ptrdiff_t>(piece.offset);
+    iu.insert(iu.end(), from, from + piece.bytes);
+  }
+  const std::size_t room = owner.host.iu_bytes_max - iu.size();
+  if (room != 0 && dice().chance(0.1)) iu.resize(iu.size() + dice().between(1, room), 0x5a);
   return iu;
 }
 
@@ -236,7 +280,8 @@ void InitiatorChannel::send(SentCommand&& command, Bytes iu) {
   --credits;
   if (owner.host.strict_loss) owner.report_losses(site, /*all=*/false);
   if (std::ranges::find(owner.loose_resets, command.unit) != owner.loose_resets.end()) {
-    command.optional = robbed = true;
+    command.optional = true;
+    the_world().tgtd->ledger.excuse(command.number);
   }
   command.since = the_world().tgtd->ledger.now();
   trace(
@@ -272,9 +317,9 @@ void InitiatorChannel::read_or_write(CommandKind kind, const Unit& unit, std::ui
   const auto bytes = static_cast<std::uint32_t>(blocks * block_bytes);
   if (kind == CommandKind::write) {
     command.data_out = true;
-    command.number =
-        the_world().tgtd->ledger.issue({unit, lba, blocks, static_cast<int>(owner.number),
-                                        the_world().tgtd->ledger.now(), 0, 0, ""});
+    Write write{unit, lba, blocks, static_cast<int>(owner.number)};
+    write.since = the_world().tgtd->ledger.now();
+    command.number = the_world().tgtd->ledger.issue(write);
   } else {
     command.wanted = bytes;
   }
@@ -290,8 +335,9 @@ void InitiatorChannel::send_task_iu(SentTask&& task) {
   wire::TskMgmt iu{};
   auto* raw = reinterpret_cast<std::uint8_t*>(&iu);
   for (std::size_t i = 0; i < sizeof iu; ++i) raw[i] = dice().byte();
+  task.solnt = static_cast<std::uint8_t>(dice().chance(0.7) ? 0 : 2 * dice().below(4));
   iu.opcode = static_cast<std::uint8_t>(wire::Opcode::tsk_mgmt);
-  iu.solnt = 0;
+  iu.solnt = task.solnt;
   std::memcpy(iu.tag.bytes.data(), &task.tag, 8);
   std::memcpy(iu.task_tag.bytes.data(), &task.task_tag, 8);
   iu.lun = lun_field(task.unit.lun);
@@ -312,6 +358,7 @@ void InitiatorChannel::abort(const SentCommand& command) {
   task.function = wire::TaskFunction::abort_task;
   task.unit = command.unit;
   task.task_tag = command.tag;
+  the_world().tgtd->ledger.excuse(command.number);
   task.covered.emplace_back(number, command.tag);
   send_task_iu(std::move(task));
 }
@@ -326,10 +373,10 @@ bool InitiatorChannel::target_has_seen_all() const {
   return true;
 }
 
-void InitiatorChannel::reset(const Unit& unit) {
+void InitiatorChannel::reset(const Unit& unit, wire::TaskFunction function) {
   SentTask task;
   task.tag = next_tag() | 0x80000000;
-  task.function = wire::TaskFunction::lun_reset;
+  task.function = function;
   task.unit = unit;
   task.task_tag = 0xffffffff;
   for (const auto& other : owner.channels) {
@@ -337,6 +384,7 @@ void InitiatorChannel::reset(const Unit& unit) {
     const bool seen = other.get() == this || other->target_has_seen_all();
     for (auto& [tag, command] : other->commands) {
       if (command.unit != unit) continue;
+      the_world().tgtd->ledger.excuse(command.number);
       if (!seen) command.optional = true;
       if (seen) task.covered.emplace_back(other->number, tag);
     }
@@ -361,7 +409,10 @@ void InitiatorChannel::send_task() {
   if (roll < 9) {
     auto unit = site.luns.begin();
     std::advance(unit, static_cast<std::ptrdiff_t>(dice().below(site.luns.size())));
-    return reset({site.tid, dice().chance(0.1) ? 77 : unit->first});
+    const wire::TaskFunction functions[] = {wire::TaskFunction::lun_reset,
+                                            wire::TaskFunction::abort_task_set,
+                                            wire::TaskFunction::clear_task_set};
+    return reset({site.tid, dice().chance(0.1) ? 77 : unit->first}, functions[dice().below(3)]);
   }
   SentTask task;
   task.tag = next_tag() | 0x80000000;

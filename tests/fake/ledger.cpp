@@ -102,6 +102,22 @@ std::uint64_t Ledger::identify(const Unit& unit, std::uint64_t lba,
   return number;
 }
 
+// Older writes of the channel come first where one of the two is ORDERED.
+void Ledger::check_order(std::uint64_t number) const {
+  constexpr std::uint64_t reach = 256;  // more than can be open at a time
+  const Write& late = writes_[number];
+  if (!orderly || late.channel == 0 || late.ahead) return;
+  for (std::uint64_t i = number > reach ? number - reach : 1; i < number; ++i) {
+    const Write& early = writes_[i];
+    if (early.unit != late.unit || early.initiator != late.initiator ||
+        early.channel != late.channel || early.commits != 0 || early.excused || early.lost != 0 ||
+        !early.closed.empty() || !(early.barrier || late.barrier)) {
+      continue;
+    }
+    fail("write %llu overtakes write %llu, and one of them is ORDERED", wide(number), wide(i));
+  }
+}
+
 void Ledger::commit(const Unit& unit, std::uint64_t lba, std::span<const std::uint8_t> blocks) {
   const std::uint64_t number = identify(unit, lba, blocks);
   if (number == 0) return;
@@ -111,6 +127,7 @@ void Ledger::commit(const Unit& unit, std::uint64_t lba, std::span<const std::ui
          wide(write.blocks));
   }
   if (write.commits++ != 0) fail("write %llu is executed twice", wide(number));
+  check_order(number);
   ++now_;
   auto& history = history_[unit];
   for (std::uint64_t i = 0; i < write.blocks; ++i) history[lba + i].push_back({now_, number});

@@ -34,7 +34,11 @@ struct Write {
   std::uint64_t since = 0;  // the ledger's time when it was sent
   std::uint64_t lost = 0;   // and when its initiator gave up on it, together with its channel
   unsigned commits = 0;
-  std::string closed;  // not empty: why it must not reach the unit any more
+  std::string closed{};  // not empty: why it must not reach the unit any more
+  unsigned channel = 0;  // that it was sent on, where its order among others counts
+  bool barrier = false;  // sent as ORDERED
+  bool ahead = false;    // sent as HEAD OF QUEUE: it waits for nobody
+  bool excused = false;  // it may never be executed: aborted, refused
 };
 
 class Ledger {
@@ -42,6 +46,8 @@ class Ledger {
   // A new write; its number.
   std::uint64_t issue(const Write& write);
   [[nodiscard]] const Write& write(std::uint64_t number) const { return writes_[number]; }
+  // It may not be executed after all, so nobody has to wait for it.
+  void excuse(std::uint64_t number) noexcept { writes_[number].excused = true; }
   // From now on the write must not reach the unit.
   void close(std::uint64_t number, const std::string& why);
   // Its channel is gone: it may still be executed, until the initiator works on the unit again.
@@ -68,7 +74,11 @@ class Ledger {
 
   [[nodiscard]] std::uint64_t now() const noexcept { return now_; }
 
+  bool orderly = true;  // no command was refused by an administrator's doing
+
  private:
+  void check_order(std::uint64_t number) const;
+
   struct Entry {
     std::uint64_t time;
     std::uint64_t number;

@@ -51,14 +51,19 @@ void set_format(Bytes& iu, const SentCommand& command, std::size_t format) {
 }
 
 // Formats that are not there, and IUs that end too early.
-Demand spoil_format(const SentCommand& command, Bytes& iu) {
+Demand spoil_format(const SentCommand& command, Bytes& iu, std::size_t granted) {
   switch (dice().below(5)) {
     case 0:  // reserved formats
       set_format(iu, command, dice().between(4, 15));
       append(iu, any_piece);
       return Demand::invalid_field;
-    case 1:  // immediate data, which was not granted
+    case 1:  // immediate data where it was not granted, or inwards, or more than there is
       set_format(iu, command, 3);
+      if (granted && command.data_out) {
+        append(iu, wire::Be32{std::uint32_t{block_bytes}});
+        iu.resize(granted + dice().below(block_bytes));
+        return Demand::too_short;
+      }
       append(iu, wire::Be32{std::uint32_t{block_bytes}});
       iu.resize(68 + block_bytes);
       return Demand::invalid_field;
@@ -95,8 +100,8 @@ Demand spoil_table(const SentCommand& command, Bytes& iu) {
       table(1, lengths[dice().below(4)], block_bytes);
       return Demand::invalid_field;
     }
-    case 2:  // the rest of it is at the initiator
-      table(1, static_cast<std::uint32_t>(dice().between(2, 4000)) * 16, block_bytes);
+    case 2:  // the rest of it is at the initiator, and too long
+      table(1, static_cast<std::uint32_t>(dice().between(2049, 4000)) * 16, block_bytes);
       return Demand::refused;
     case 3:  // less data than it says
       table(1, 16, 0xffffffff);
@@ -146,6 +151,12 @@ void InitiatorChannel::send_nonsense() {
     command.memory.resize(block_bytes);
     for (std::size_t i = 0; i < command.memory.size(); ++i) command.memory[i] = untouched(i);
     command.pieces.push_back({0x1234, key, block_bytes, 0});
+    if (dice().chance(0.5)) {  // not even the descriptors are
+      command.pieces.push_back(command.pieces.front());
+      command.offered = 2 * block_bytes;
+      command.in_line = dice().below(2);
+      command.table = {0x5678, key, 32, 0};
+    }
     command.optional = true;
     Bytes iu = build(command);
     return send(std::move(command), std::move(iu));
@@ -158,7 +169,8 @@ void InitiatorChannel::send_nonsense() {
     return send(std::move(command), std::move(iu));
   }
   Bytes iu = build(command);
-  command.demand = dice().chance(0.5) ? spoil_format(command, iu) : spoil_table(command, iu);
+  command.demand =
+      dice().chance(0.5) ? spoil_format(command, iu, immediate_offset) : spoil_table(command, iu);
   send(std::move(command), std::move(iu));
 }
 

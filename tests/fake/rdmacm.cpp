@@ -57,7 +57,8 @@ Qp* find_qp(std::uint32_t number) noexcept {
 void check_accepted(const CmId& id, const Qp* qp, const rdma_conn_param& param) {
   if (qp == nullptr) fail("rdma_accept: there is no QP %u", param.qp_num);
   if (qp->state != IBV_QPS_RTS) fail("rdma_accept: QP %u is in state %d", param.qp_num, qp->state);
-  if (qp->receives.empty()) fail("rdma_accept: QP %u has no receives", param.qp_num);
+  if (qp->receives.empty() && qp->shared == nullptr)
+    fail("rdma_accept: QP %u has no receives", param.qp_num);
   if (param.initiator_depth == 0) fail("rdma_accept: initiator depth 0, every RDMA READ fails");
   if (param.initiator_depth < qp->read_depth) {
     fail("rdma_accept: READ depth %u of the QP, %u of the connection", qp->read_depth,

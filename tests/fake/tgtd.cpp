@@ -48,6 +48,15 @@ void check_buffer(const char* which, const tgt::scsi_data_buffer& sdb) {
   (void)*last;
 }
 
+// The number of the write whose blocks these are; see Ledger::fill().
+std::uint64_t write_in(const tgt::scsi_cmd& cmd) {
+  std::uint64_t number = 0;
+  if (cmd.out_sdb.length >= block_bytes) {
+    std::memcpy(&number, reinterpret_cast<const void*>(cmd.out_sdb.buffer), sizeof number);
+  }
+  return number;
+}
+
 }  // namespace
 
 void list_init(tgt::list_head& head) noexcept { head.next = head.prev = &head; }
@@ -213,7 +222,7 @@ int Tgtd::queue(int tid, tgt::scsi_cmd& cmd) {
   list_add_tail(cmd.c_hlist, nexus->cmd_list);
   ++lu->active;
   ++queued;
-  held_.push_back({&cmd, target, nexus, lu, false, {}});
+  held_.push_back({&cmd, target, nexus, lu, false, {}, 0});
   Held& held = held_.back();
   std::memcpy(held.cdb.data(), cmd.scb, held.cdb.size());
   trace("tgtd: target %d nexus %llu LUN %llu command %02x", tid,
@@ -221,6 +230,7 @@ int Tgtd::queue(int tid, tgt::scsi_cmd& cmd) {
         static_cast<unsigned long long>(cmd.dev_id), cmd.scb[0]);
 
   const ScsiResult result = perform(held, lun_known);
+  held.write = lun_known && is_write(cmd.scb[0]) ? write_in(cmd) : 0;
   if (result.status == sam_good && is_write(cmd.scb[0])) {
     // Queued is as good as written, because nothing cancels it.
     const auto* blocks = reinterpret_cast<const std::uint8_t*>(cmd.out_sdb.buffer);
@@ -241,6 +251,7 @@ void Tgtd::notify(Held& held, int status) {
     fail("the CDB changed while tgtd held the command");
   }
   held.in_store = false;
+  if (status != sam_good) ledger.excuse(held.write);
   held.cmd->result = status;
   driver()->cmd_end_notify(held.cmd->cmd_itn_id, status, held.cmd);
 }
@@ -306,12 +317,19 @@ int Tgtd::manage(int tid, std::uint64_t nexus_id, std::uint64_t request_id, int 
       default: known = false;
     }
     if (!hit) continue;
-    held.cmd->mreq = &management.request;  // whoever was there before is never answered
+    if (held.cmd->mreq != nullptr) fail("a second task takes a command: the first has no answer");
+    held.cmd->mreq = &management.request;
     ++management.request.busy;
   }
   known = known && function != tgt::CLEAR_ACA;
   if (function == tgt::LOGICAL_UNIT_RESET) {
     for (auto& nexus : target->nexuses) nexus->attentions.push_back({lun_of(lun), 0x29, 0});
+  }
+  if (function == tgt::CLEAR_TASK_SET) {
+    for (auto& nexus : target->nexuses) {
+      const bool own = nexus.get() == target->find_nexus(nexus_id);
+      nexus->attentions.push_back({lun_of(lun), static_cast<std::uint8_t>(own ? 0x29 : 0x2f), 0});
+    }
   }
   if (management.request.busy != 0) return tgt::MGMT_REQ_QUEUED;
   const bool missing = function == tgt::ABORT_TASK;

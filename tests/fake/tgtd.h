@@ -60,6 +60,7 @@ struct Held {
   Lu* lu;
   bool in_store;
   std::array<std::uint8_t, 16> cdb;  // as it was when queued
+  std::uint64_t write = 0;           // its number in the ledger
 };
 
 class Tgtd {

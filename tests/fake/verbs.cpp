@@ -126,6 +126,20 @@ int post_recv(ibv_qp* object, ibv_recv_wr* wr, ibv_recv_wr** bad) {
   return 0;
 }
 
+int post_srq_recv(ibv_srq* object, ibv_recv_wr* wr, ibv_recv_wr** bad) {
+  auto& srq = of<Srq>(object);
+  for (; wr != nullptr; wr = wr->next) {
+    *bad = wr;
+    if (srq.receives.size() >= srq.size || the_world().happens(Fault::post_recv)) return ENOMEM;
+    const std::span<const ibv_sge> sges{wr->sg_list, static_cast<std::size_t>(wr->num_sge)};
+    for (const auto& sge : sges) {
+      the_world().fabric->check_local(0, srq.pd, sge, IBV_ACCESS_LOCAL_WRITE);
+    }
+    srq.receives.push_back({wr->wr_id, {sges.begin(), sges.end()}});
+  }
+  return 0;
+}
+
 bool legal(ibv_qp_state from, ibv_qp_state to) noexcept {
   if (to == IBV_QPS_ERR || to == IBV_QPS_RESET) return true;
   return (from == IBV_QPS_RESET && to == IBV_QPS_INIT) ||
@@ -154,6 +168,7 @@ Context::Context(Hca& its_hca, bool librdmacm) : ibv_context{}, hca(its_hca), of
   ops.req_notify_cq = req_notify_cq;
   ops.post_send = post_send;
   ops.post_recv = post_recv;
+  ops.post_srq_recv = post_srq_recv;
   num_comp_vectors = 1 + static_cast<int>(the_world().random.below(4));
   cmd_fd = -1;
   async_fd = eventfd(0, EFD_CLOEXEC);
@@ -322,6 +337,32 @@ void ibv_ack_cq_events(ibv_cq* cq, unsigned int count) {
   of<Cq>(cq).unacked -= count;
 }
 
+ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* init) {
+  if (refused(pd->context, Fault::create)) return nullptr;
+  const ibv_device_attr& limits = of<Context>(pd->context).hca.limits;
+  if (init->attr.max_wr > static_cast<std::uint32_t>(limits.max_srq_wr) ||
+      init->attr.max_sge > static_cast<std::uint32_t>(limits.max_srq_sge)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  auto& srqs = the_world().fabric->srqs;
+  srqs.push_back(std::make_unique<Srq>());
+  Srq& srq = *srqs.back();
+  srq.context = pd->context;
+  srq.pd = pd;
+  srq.size = init->attr.max_wr;
+  ++of<Pd>(pd).children;
+  return &srq;
+}
+
+int ibv_destroy_srq(ibv_srq* object) {
+  auto& srq = of<Srq>(object);
+  if (srq.qps != 0) fail("ibv_destroy_srq: %u queue pairs use it", srq.qps);
+  --of<Pd>(srq.pd).children;
+  erase(the_world().fabric->srqs, &srq, "ibv_destroy_srq");
+  return 0;
+}
+
 ibv_qp* ibv_create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
   if (refused(pd->context, Fault::create)) return nullptr;
   const Hca& hca = of<Context>(pd->context).hca;
@@ -346,6 +387,9 @@ ibv_qp* ibv_create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
   qp.qp_num = fabric.next_qp_num++;
   qp.cap = attr->cap;
   qp.signal_all = attr->sq_sig_all != 0;
+  qp.srq = attr->srq;
+  qp.shared = static_cast<Srq*>(attr->srq);
+  if (qp.shared != nullptr) ++qp.shared->qps;
   ++of<Pd>(pd).children;
   ++of<Cq>(qp.send_cq).qps;
   ++of<Cq>(qp.recv_cq).qps;
@@ -377,6 +421,15 @@ int ibv_destroy_qp(ibv_qp* object) {
   trace("QP %u is destroyed, %zu sends and %zu receives posted", qp.qp_num, qp.sends.size(),
         qp.receives.size());
   if (qp.connection != nullptr) qp.connection->qp = nullptr;
+  if (qp.shared != nullptr) {
+    --qp.shared->qps;
+    const auto is_receive = [&](const Completion& entry) {
+      return entry.qp == &qp && entry.send_places == 0;
+    };
+    if (std::ranges::any_of(of<Cq>(qp.recv_cq).entries, is_receive)) {
+      fail("ibv_destroy_qp: receives of a shared queue are lost with QP %u", qp.qp_num);
+    }
+  }
   for (ibv_cq* cq : {qp.send_cq, qp.recv_cq}) {
     --of<Cq>(cq).qps;
     std::erase_if(of<Cq>(cq).entries, [&](const Completion& entry) { return entry.qp == &qp; });

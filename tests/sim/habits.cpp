@@ -61,6 +61,11 @@ Setup draw_setup(fake::Random& random) {
   setup.unit_blocks = blocks[random.below(3)];
   setup.luns = static_cast<unsigned>(random.between(2, 4));
   setup.null_unit = random.chance(0.3);
+  setup.immediate_data = random.chance(0.8);
+  const std::uint32_t messages[] = {4096, 16384, 1U << 20};
+  setup.rdma_bytes = messages[random.below(3)];
+  if (random.chance(0.25)) setup.srq_size = static_cast<std::uint32_t>(random.between(20, 64));
+  setup.t_logout = random.chance(0.2);
   return setup;
 }
 
@@ -202,6 +207,7 @@ void Simulation::do_admin() {
   fake::Site& site = *world.random.pick(host.sites);
   fake::Target* victim = world.tgtd->find_target(site.tid);
   site.disturbed = true;
+  world.tgtd->ledger.orderly = false;
   if (victim == nullptr) return make_target(site);
   switch (world.random.below(8)) {
     case 0:
@@ -238,6 +244,7 @@ void Simulation::do_restart() {
   if (!world.random.chance(0.1)) return;
   for (auto& site : host.sites) {
     site->disturbed = true;
+    world.tgtd->ledger.orderly = false;
     fake::Target* victim = world.tgtd->find_target(site->tid);
     if (victim != nullptr && !world.tgtd->delete_target(*victim, true, world.random.chance(0.5)))
       return;

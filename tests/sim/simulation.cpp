@@ -34,6 +34,8 @@ std::string name_of(unsigned number) {
 Simulation::Simulation(std::uint64_t seed, const Setup& setup) : world(seed), setup_(setup) {
   write_config(setup);
   host.iu_bytes_max = setup.request_bytes;
+  host.immediate = setup.immediate_data;
+  host.t_logout = setup.t_logout;
   host.largest_command = static_cast<std::uint32_t>(setup.unit_blocks);
   for (unsigned i = 0; i < setup.hcas; ++i) host.hcas.push_back(&world.fabric->add_hca());
   world.tgtd->load_driver();
@@ -60,9 +62,13 @@ void Simulation::write_config(const Setup& setup) {
   config_path_ = std::string(directory ? directory : "/tmp") + "/tgt-srp-sim-" +
                  std::to_string(getpid()) + ".conf";
   std::ofstream file(config_path_);
+  if (setup.srq_size != 0) file << "use_srq = true;\nsrpt_srq_size = " << setup.srq_size << ";\n";
   file << "credits = " << setup.credits << ";\nsrp_max_req_size = " << setup.request_bytes
        << ";\nsrp_max_rsp_size = " << setup.response_bytes
        << ";\nsrpt_sq_size = " << setup.send_queue << ";\nchannels_max = " << setup.channels_max
+       << ";\nsrp_max_rdma_size = " << setup.rdma_bytes
+       << ";\nimmediate_data = " << (setup.immediate_data ? "true" : "false")
+       << ";\nt_logout = " << (setup.t_logout ? "true" : "false")
        << ";\ncommand_mib_max = 1;\nbuffer_mib = 16;\n"
        << "portals = [ \"10.0.0.1\" ];\nsrpt_service_guid = \"0002c90300a1b2c3\";\ntargets = (";
   for (unsigned i = 0; i < setup.sites; ++i) {
@@ -218,7 +224,6 @@ void Simulation::check_credits() {
   for (auto& initiator : initiators) {
     for (auto& channel : initiator->channels) {
       if (channel->state != State::up) continue;
-      if (channel->credits < 1 && channel->robbed) continue;
       if (channel->credits < 1) {
         fail("initiator %u channel %u: out of credits at rest", initiator->number, channel->number);
       }

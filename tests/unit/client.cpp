@@ -20,15 +20,21 @@ unsigned format_of(const std::vector<wire::MemoryDesc>& descriptors) {
   return descriptors.empty() ? 0 : descriptors.size() == 1 ? 1 : 2;
 }
 
-void append_list(Bytes& iu, const std::vector<wire::MemoryDesc>& descriptors) {
+void append_list(Bytes& iu, const std::vector<wire::MemoryDesc>& descriptors, const CmdSpec& spec) {
+  const std::size_t in_line = std::min(descriptors.size(), spec.in_line);
   if (descriptors.size() > 1) {
     std::uint32_t total = 0;
     for (const auto& descriptor : descriptors) total += descriptor.bytes;
     const auto table_bytes = static_cast<std::uint32_t>(16 * descriptors.size());
-    append(iu,
-           wire::IndirectDesc{{std::uint64_t{0x1000}, std::uint32_t{0x99}, table_bytes}, total});
+    append(iu, wire::IndirectDesc{{spec.table.address, spec.table.key, table_bytes}, total});
   }
-  for (const auto& descriptor : descriptors) append(iu, descriptor);
+  for (std::size_t i = 0; i < in_line; ++i) append(iu, descriptors[i]);
+}
+
+// Of a single descriptor there is no table.
+std::uint8_t count_of(const std::vector<wire::MemoryDesc>& descriptors, std::size_t in_line) {
+  return static_cast<std::uint8_t>(descriptors.size() > 1 ? std::min(descriptors.size(), in_line)
+                                                          : 0);
 }
 
 Cdb cdb_10(std::uint8_t opcode, std::uint32_t lba, std::uint16_t length) {
@@ -66,26 +72,38 @@ std::uint64_t number_of(const wire::Tag& tag) {
 wire::Lun peripheral_lun(std::uint64_t lun) { return {0, static_cast<std::uint8_t>(lun)}; }
 
 Bytes build(const CmdSpec& spec) {
+  constexpr unsigned immediate = 3;
+  const unsigned out_format = spec.immediate.empty() ? format_of(spec.out) : immediate;
   wire::Cmd head{};
   head.opcode = static_cast<std::uint8_t>(wire::Opcode::cmd);
-  head.buffer_formats = static_cast<std::uint8_t>(format_of(spec.out) << 4 | format_of(spec.in));
-  if (spec.out.size() > 1) head.out_count = static_cast<std::uint8_t>(spec.out.size());
-  if (spec.in.size() > 1) head.in_count = static_cast<std::uint8_t>(spec.in.size());
+  head.solnt = spec.solnt;
+  head.buffer_formats = static_cast<std::uint8_t>(out_format << 4 | format_of(spec.in));
+  head.out_count = count_of(spec.out, spec.in_line);
+  head.in_count = count_of(spec.in, spec.in_line);
   head.tag = tag_of(spec.tag);
   head.lun = spec.lun;
   head.task_attribute = spec.attribute;
+  head.additional_cdb = static_cast<std::uint8_t>(spec.additional_cdb.size());
   std::copy(spec.cdb.begin(), spec.cdb.end(), head.cdb);
   Bytes iu;
   append(iu, head);
-  append_list(iu, spec.out);
-  append_list(iu, spec.in);
+  iu.insert(iu.end(), spec.additional_cdb.begin(), spec.additional_cdb.end());
+  if (!spec.immediate.empty()) {
+    append(iu, wire::ImmediateDesc{static_cast<std::uint32_t>(spec.immediate.size())});
+  }
+  append_list(iu, spec.out, spec);
+  append_list(iu, spec.in, spec);
+  if (spec.immediate.empty()) return iu;
+  iu.resize(spec.immediate_offset, 0xcc);  // what lies between is nobody's
+  iu.insert(iu.end(), spec.immediate.begin(), spec.immediate.end());
   return iu;
 }
 
 Bytes build_task(std::uint64_t tag, std::uint8_t function, std::uint64_t task_tag,
-                 const wire::Lun& lun) {
+                 const wire::Lun& lun, std::uint8_t solnt) {
   wire::TskMgmt head{};
   head.opcode = static_cast<std::uint8_t>(wire::Opcode::tsk_mgmt);
+  head.solnt = solnt;
   head.tag = tag_of(tag);
   head.lun = lun;
   head.function = function;
@@ -140,6 +158,12 @@ const Answer& Client::answer_to(std::uint64_t tag) const {
 }
 
 void Client::on_iu(std::span<const std::uint8_t> iu) {
+  CHECK_FALSE(iu.empty());
+  const auto opcode = static_cast<wire::Opcode>(iu[0]);
+  if (opcode == wire::Opcode::cred_req || opcode == wire::Opcode::t_logout) {
+    notices.emplace_back(iu.begin(), iu.end());
+    return;
+  }
   Answer answer{};
   CHECK_TRUE(iu.size() >= sizeof answer.head);
   std::memcpy(&answer.head, iu.data(), sizeof answer.head);
@@ -170,6 +194,13 @@ std::vector<wire::MemoryDesc> Client::offer_list(std::initializer_list<std::size
 
 Bytes& Client::bytes_of(const wire::MemoryDesc& descriptor) {
   return regions_.at(descriptor.key).bytes;
+}
+
+void Client::keep_table(CmdSpec& spec, std::size_t in_line) {
+  const auto& descriptors = spec.out.empty() ? spec.in : spec.out;
+  spec.table = offer(descriptors.size() * sizeof(wire::MemoryDesc));
+  std::memcpy(bytes_of(spec.table).data(), descriptors.data(), bytes_of(spec.table).size());
+  spec.in_line = in_line;
 }
 
 std::uint8_t* Client::memory(std::uint64_t address, std::uint32_t key, std::size_t bytes,

@@ -34,16 +34,25 @@ wire::Lun peripheral_lun(std::uint64_t lun);
 
 // SRP_CMD as a test wants it. One descriptor travels directly, more of them in a table.
 struct CmdSpec {
+  static constexpr std::size_t whole = 256;  // more than fit an IU
   std::uint64_t tag = 1;
   wire::Lun lun = {0, 1};
   Cdb cdb = {};
   std::vector<wire::MemoryDesc> out = {};
   std::vector<wire::MemoryDesc> in = {};
   std::uint8_t attribute = 0;
+  std::uint8_t solnt = 0;
+  Bytes immediate = {};  // data-out that travels with the command, at immediate_offset
+  std::size_t immediate_offset = 68;
+  Bytes additional_cdb = {};
+  // Descriptors of a table that travel with the command; of the rest only `table` tells, where it
+  // lies as a whole.
+  std::size_t in_line = whole;
+  wire::MemoryDesc table = {std::uint64_t{0x1000}, std::uint32_t{0x99}, std::uint32_t{0}};
 };
 Bytes build(const CmdSpec& spec);
 Bytes build_task(std::uint64_t tag, std::uint8_t function, std::uint64_t task_tag,
-                 const wire::Lun& lun = {0, 1});
+                 const wire::Lun& lun = {0, 1}, std::uint8_t solnt = 0);
 // SRP_CRED_RSP, SRP_AER_RSP, SRP_I_LOGOUT.
 Bytes build_plain(wire::Opcode opcode);
 
@@ -90,6 +99,8 @@ class Client : public fake::Peer {
   // Several ranges of these lengths.
   std::vector<wire::MemoryDesc> offer_list(std::initializer_list<std::size_t> lengths);
   [[nodiscard]] Bytes& bytes_of(const wire::MemoryDesc& descriptor);
+  // Puts the descriptors of a table into its memory, so that spec can leave them out.
+  void keep_table(CmdSpec& spec, std::size_t in_line);
   struct Access {
     std::uint64_t address;
     std::uint32_t key;
@@ -104,6 +115,7 @@ class Client : public fake::Peer {
   [[nodiscard]] const Answer& answer_to(std::uint64_t tag) const;
   [[nodiscard]] bool answered(std::uint64_t tag) const;
   std::vector<Answer> answers;
+  std::vector<Bytes> notices;  // IUs that answer nothing: SRP_CRED_REQ, SRP_T_LOGOUT
   std::optional<wire::LoginRsp> login_rsp;
   std::optional<wire::LoginRej> login_rej;
   int reject_reason = 0;

@@ -353,7 +353,9 @@ TEST(Command, execute__unit_that_appeared_meanwhile_is_refused) {
 }
 
 TEST(Command, name_of__every_state) {
-  const char* const names[] = {"idle", "waiting", "fetching", "held", "executing", "responding"};
+  const char* const names[] = {
+      "idle",     "queued", "waiting for a table", "fetching a table", "waiting",
+      "fetching", "held",   "executing",           "responding"};
   for (unsigned i = 0; i < command_states; ++i) {
     STRCMP_EQUAL(names[i], name_of(static_cast<CommandState>(i)));
   }

@@ -138,7 +138,8 @@ TEST(Device, constructor__data_memory_may_be_read_into_and_on_iwarp_be_written_b
   open();
   for (const auto& mr : rig->world.fabric->mrs)
     CHECK_EQUAL(int{IBV_ACCESS_LOCAL_WRITE}, mr->access);
-  CHECK_EQUAL(2U, rig->world.fabric->mrs.size());  // the first extent, the scratch page
+  // The first extents for data and for tables, the scratch page.
+  CHECK_EQUAL(3U, rig->world.fabric->mrs.size());
   device.reset();
   hca->device.transport_type = IBV_TRANSPORT_IWARP;
   open();

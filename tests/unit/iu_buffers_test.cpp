@@ -20,13 +20,13 @@ namespace {
 
 CmdRequest good(const Bytes& iu) {
   CmdRequest request;
-  CHECK(parse_cmd(iu, request) == CmdFault::none);
+  CHECK(parse_cmd(iu, 0, request) == CmdFault::none);
   return request;
 }
 
 CmdFault fault_of(const Bytes& iu) {
   CmdRequest request;
-  return parse_cmd(iu, request);
+  return parse_cmd(iu, 0, request);
 }
 
 // What the rest of the driver relies on.
@@ -39,7 +39,9 @@ void check_invariants(const Bytes& iu, const CmdRequest& request) {
   for (const DataBuffer* buffer : {&request.out, &request.in}) {
     std::uint64_t sum = 0;
     for (const auto& piece : buffer->descriptors) sum += piece.bytes;
-    CHECK(sum >= buffer->bytes);
+    CHECK(sum >= buffer->bytes || buffer->incomplete() || !buffer->inside.empty());
+    CHECK(buffer->inside.empty() || inside(buffer->inside.data(), buffer->inside.size()));
+    CHECK(buffer->table_count <= 2048);
     CHECK(buffer->bytes <= 0xffffffff);
     CHECK(buffer->descriptors.empty() ||
           inside(buffer->descriptors.data(), buffer->descriptors.size_bytes()));
@@ -162,7 +164,7 @@ TEST(IuBuffers, parse_cmd__of_mutated_ius_stays_within_them) {
     }
     if (srp::classify(iu) != srp::wire::Opcode::cmd) continue;
     CmdRequest request;
-    const CmdFault fault = parse_cmd(iu, request);
+    const CmdFault fault = parse_cmd(iu, 0, request);
     CHECK(fault == CmdFault::none || fault == CmdFault::too_short ||
           fault == CmdFault::invalid_field);
     if (fault != CmdFault::none) continue;
@@ -181,7 +183,7 @@ TEST(IuBuffers, parse__of_noise_stays_within_it) {
     const auto opcode = srp::classify(iu);
     if (opcode == srp::wire::Opcode::tsk_mgmt) (void)srp::parse_task(iu);
     CmdRequest request;
-    if (opcode == srp::wire::Opcode::cmd && parse_cmd(iu, request) == CmdFault::none) {
+    if (opcode == srp::wire::Opcode::cmd && parse_cmd(iu, 0, request) == CmdFault::none) {
       check_invariants(iu, request);
     }
     srp::LoginRequest login;

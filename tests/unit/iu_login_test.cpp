@@ -43,7 +43,7 @@ CmdResult result_of(srp::Residual out, srp::Residual in) { return {0, out, in, {
 // What build_rsp() writes into a block of capacity bytes full of ones.
 std::string built(const CmdResult& result, std::size_t capacity, std::uint32_t delta = 1) {
   Bytes iu(capacity, 0xff);
-  const std::size_t bytes = srp::build_rsp(iu, command_tag, delta, result);
+  const std::size_t bytes = srp::build_rsp(iu, {command_tag, delta}, result);
   CHECK(bytes <= capacity);
   CHECK(std::all_of(iu.begin() + static_cast<std::ptrdiff_t>(bytes), iu.end(),
                     [](std::uint8_t byte) { return byte == 0xff; }));
@@ -156,14 +156,15 @@ TEST(IuLogin, parse_login__requires_no_format_but_direct_and_indirect) {
 }
 
 TEST(IuLogin, build_login_rsp__writes_G3) {
-  const auto rsp = srp::build_login_rsp({}, {128, 8276, 320, MultiChannelResult::no_channel});
+  const auto rsp =
+      srp::build_login_rsp({}, {128, 8276, 320, MultiChannelResult::no_channel, false, false});
   CHECK_EQUAL(golden(srp::test::g3_login_rsp), to_hex(bytes_of(rsp)));
 }
 
 TEST(IuLogin, build_login_rsp__echoes_the_tag_and_tells_of_older_channels) {
   for (const unsigned result : {0U, 1U, 2U}) {
-    const auto rsp =
-        srp::build_login_rsp(command_tag, {1, 64, 40, static_cast<MultiChannelResult>(result)});
+    const auto rsp = srp::build_login_rsp(
+        command_tag, {1, 64, 40, static_cast<MultiChannelResult>(result), false, false});
     CHECK(rsp.tag == command_tag);
     BYTES_EQUAL(result, rsp.flags);
   }
@@ -216,7 +217,7 @@ TEST(IuReply, build_rsp__sets_the_flag_and_the_field_of_each_residual) {
   };
   for (const auto& row : rows) {
     Bytes iu(40);
-    CHECK_EQUAL(36u, srp::build_rsp(iu, {}, 1, row.result));
+    CHECK_EQUAL(36u, srp::build_rsp(iu, {{}, 1}, row.result));
     const auto rsp = value_of<srp::wire::Rsp>(iu);
     BYTES_EQUAL(row.flags, rsp.flags);
     CHECK_EQUAL(row.out, std::uint32_t{rsp.out_residual});
@@ -229,7 +230,7 @@ TEST(IuReply, build_rsp__cuts_sense_to_the_room_there_is) {
   for (std::size_t i = 0; i < sense.size(); ++i) sense[i] = static_cast<std::uint8_t>(i + 1);
   for (std::size_t capacity = 40; capacity < 320; ++capacity) {
     Bytes iu(capacity);
-    const std::size_t bytes = srp::build_rsp(iu, {}, 1, {2, {}, {}, sense});
+    const std::size_t bytes = srp::build_rsp(iu, {{}, 1}, {2, {}, {}, sense});
     const std::size_t expected = std::min<std::size_t>(252, capacity - 36);
     CHECK_EQUAL(36 + expected, bytes);
     const auto rsp = value_of<srp::wire::Rsp>(iu);
@@ -242,7 +243,7 @@ TEST(IuReply, build_rsp__cuts_sense_to_the_room_there_is) {
 TEST(IuReply, build_rsp__has_no_sense_where_there_is_none_or_no_room) {
   const Bytes sense(18, 0x70);
   Bytes iu(36);
-  CHECK_EQUAL(36u, srp::build_rsp(iu, {}, 1, {2, {}, {}, sense}));
+  CHECK_EQUAL(36u, srp::build_rsp(iu, {{}, 1}, {2, {}, {}, sense}));
   BYTES_EQUAL(0, value_of<srp::wire::Rsp>(iu).flags);
   CHECK_EQUAL(0u, std::uint32_t{value_of<srp::wire::Rsp>(iu).sense_bytes});
 }
@@ -253,7 +254,7 @@ TEST(IuReply, build_rsp__echoes_tag_status_and_delta) {
   for (const Tag& tag : tags) {
     for (const std::uint32_t delta : {0U, 1U, 2U, 4096U}) {
       Bytes iu(40);
-      (void)srp::build_rsp(iu, tag, delta, {0x28, {}, {}, {}});
+      (void)srp::build_rsp(iu, {tag, delta}, {0x28, {}, {}, {}});
       const auto rsp = value_of<srp::wire::Rsp>(iu);
       CHECK(rsp.tag == tag);
       CHECK_EQUAL(delta, std::uint32_t{rsp.request_limit_delta});
@@ -264,14 +265,14 @@ TEST(IuReply, build_rsp__echoes_tag_status_and_delta) {
 
 TEST(IuReply, build_task_rsp__writes_G12_into_40_bytes) {
   Bytes iu(40, 0xff);
-  CHECK_EQUAL(40u, srp::build_task_rsp(iu, task_tag, 2, RspCode::complete));
+  CHECK_EQUAL(40u, srp::build_task_rsp(iu, {task_tag, 2}, RspCode::complete));
   CHECK_EQUAL(golden(srp::test::g12_rsp_task), to_hex(iu));
 }
 
 TEST(IuReply, build_task_rsp__has_its_code_in_the_last_byte) {
   for (const unsigned code : {0U, 2U, 4U, 5U}) {
     Bytes iu(40, 0xff);
-    CHECK_EQUAL(40u, srp::build_task_rsp(iu, task_tag, 0, static_cast<RspCode>(code)));
+    CHECK_EQUAL(40u, srp::build_task_rsp(iu, {task_tag, 0}, static_cast<RspCode>(code)));
     CHECK_EQUAL(std::string{"000000"}, to_hex(std::span{iu}.subspan(36, 3)));
     BYTES_EQUAL(code, iu[39]);
   }

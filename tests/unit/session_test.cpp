@@ -59,6 +59,7 @@ const Session::PendingTask::Owner Pending::owner = {
 TEST_GROUP(Session) {
   std::unique_ptr<BareRig> rig = std::make_unique<BareRig>();
   std::optional<EventLoop> loop;
+  tgt::UnitTasks unit_tasks;
   unsigned idle_runs = 0;
   std::optional<Job> idle;
 
@@ -74,7 +75,7 @@ TEST_GROUP(Session) {
   }
 
   std::unique_ptr<Session> make(std::uint64_t nexus_id = 1, int tid = 1) {
-    return std::make_unique<Session>(tid, nexus_id, identity(), *loop, *idle);
+    return std::make_unique<Session>(tid, nexus_id, identity(), unit_tasks, *loop, *idle);
   }
   // A channel is only compared and failed; nothing of these tests lets one fail.
   Channel& channel(int number) { return *reinterpret_cast<Channel*>(&places[number]); }

@@ -193,15 +193,15 @@ TEST(TaskSet, admit__is_not_blocked_by_what_was_aborted_before_it_reached_tgtd) 
   erase({&old, &late});
 }
 
-TEST(TaskSet, left_tgtd__ends_the_block_of_an_abandoned_command) {
+TEST(TaskSet, finish__ends_the_block_of_an_abandoned_command) {
   Command old, late;
   abandon(old);
   CHECK(set.abandoned_on(1));
-  set.left_tgtd(old);
+  set.finish(old);
   CHECK_FALSE(old.in_tgtd());
   CHECK_FALSE(set.abandoned_on(1));
   CHECK_FALSE(set.watched());
-  set.left_tgtd(old);  // tgtd may have refused it before
+  set.finish(old);  // tgtd may have refused it before
   start(late);
   erase({&old, &late});
 }
@@ -298,7 +298,7 @@ TEST(TaskSet, abort_if__counts_an_abandoned_command_once_however_often_it_is_abo
   abandon(command);
   CHECK_EQUAL(1u, set.abort_if(all));
   CHECK_EQUAL(2, command.aborts);
-  set.left_tgtd(command);
+  set.finish(command);
   CHECK_FALSE(set.watched());
   erase({&command});
 }

@@ -1,0 +1,92 @@
+#include "lld_srp/plan.h"
+
+#include <algorithm>
+
+#include "lld_srp/limits.h"
+#include "plugin_api/target_view.h"
+
+namespace srp {
+
+namespace {
+
+constexpr std::uint32_t whole_pages(std::uint64_t bytes) noexcept {
+  return static_cast<std::uint32_t>((std::max<std::uint64_t>(bytes, 1) + page_bytes - 1) /
+                                    page_bytes * page_bytes);
+}
+
+constexpr std::uint32_t clamp32(std::uint64_t value) noexcept {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xffffffff));
+}
+
+// tgtd only looks at what goes to the medium, but wants it aligned for stores that bypass the page
+// cache. Parameter lists it reads without regard to their length: they get a zeroed page.
+bool serves_in_place(const DataBuffer& out, CdbKind kind) noexcept {
+  return kind == CdbKind::medium_write && !out.inside.empty() &&
+         reinterpret_cast<std::uintptr_t>(out.inside.data()) % page_bytes == 0;
+}
+
+}  // namespace
+
+Medium medium_of(const tgt::scsi_lu* lu) noexcept {
+  Medium medium;
+  if (lu == nullptr) return medium;
+  medium.exists = true;
+  const auto type = tgt::device_type(*lu);
+  medium.block_device = type == tgt::DeviceType::disk || type == tgt::DeviceType::cd;
+  medium.block_shift = lu->blk_shift;
+  return medium;
+}
+
+std::uint16_t make_plan(const CmdRequest& request, const tgt::scsi_lu* lu, std::size_t bytes_max,
+                        DataPlan& plan) noexcept {
+  plan = {};
+  plan.medium = medium_of(lu);
+  const CdbData data = describe_cdb(request.cdb, plan.medium);
+  const std::uint64_t out_offered = request.out.bytes;
+  const std::uint64_t in_offered = request.in.bytes;
+
+  plan.kind = data.kind;
+  plan.out_wanted = data.out_bytes == as_offered ? out_offered : data.out_bytes;
+  plan.in_wanted = data.in_bytes == as_offered ? in_offered : data.in_bytes;
+  if (lu == nullptr) {  // tgtd answers for the missing unit: it reads no data, and says little
+    plan.out_wanted = 0;
+    plan.in_wanted = std::min<std::uint64_t>(plan.in_wanted, allocation_bytes_max);
+  }
+  const std::uint64_t fetch = std::min(out_offered, plan.out_wanted);
+  std::uint64_t in = std::min(in_offered, plan.in_wanted);
+
+  switch (data.kind) {
+    case CdbKind::unsafe: return invalid_field_in_cdb;
+    case CdbKind::medium_write:
+      if (fetch < plan.out_wanted) return static_cast<std::uint16_t>(CmdFault::invalid_field);
+      break;
+    case CdbKind::medium_read: {
+      plan.zero_in = tgt::bs_name(*lu) == "null";
+      // Stores that bypass the page cache read whole blocks or nothing; the rest is cut off.
+      const std::uint64_t block = std::uint64_t{1} << lu->blk_shift;
+      in = std::min(plan.in_wanted, (in + block - 1) / block * block);
+      break;
+    }
+    case CdbKind::parameter:
+      // tgtd refuses a buffer shorter than the allocation length instead of cutting its answer.
+      in = std::max(in, std::min<std::uint64_t>(plan.in_wanted, allocation_bytes_max));
+      plan.zero_in = true;
+      break;
+  }
+  if (fetch > bytes_max || in > bytes_max) return invalid_field_in_cdb;
+  plan.fetch_bytes = static_cast<std::uint32_t>(fetch);
+  plan.in_bytes = static_cast<std::uint32_t>(in);
+  plan.out_in_place = serves_in_place(request.out, data.kind);
+  // Also a direction that moves nothing needs a page that tgtd may touch; where the content matters
+  // it is one of the command's own.
+  if (data.kind != CdbKind::medium_read && !plan.out_in_place) plan.out_room = whole_pages(fetch);
+  if (data.kind != CdbKind::medium_write) plan.in_room = whole_pages(in);
+  return std::size_t{plan.out_room} + plan.in_room > bytes_max ? invalid_field_in_cdb : 0;
+}
+
+Residual residual(std::uint64_t offered, std::uint64_t wanted, std::uint64_t moved) noexcept {
+  if (moved < offered) return {clamp32(offered - moved), 0};
+  return {0, clamp32(wanted > offered ? wanted - offered : 0)};
+}
+
+}  // namespace srp
