@@ -33,5 +33,17 @@ std::span<const Case> framing_cases();
 std::span<const Case> command_cases();
 std::span<const Case> direct_cases();
 std::span<const Case> indirect_cases();
+std::span<const Case> external_cases();
+std::span<const Case> immediate_cases();
+std::span<const Case> bidi_cases();
+std::span<const Case> attribute_cases();
+std::span<const Case> tmf_cases();
+std::span<const Case> hang_cases();
+std::span<const Case> multichannel_cases();
+std::span<const Case> teardown_cases();
+std::span<const Case> profile_cases();
+std::span<const Case> golden_cases();
+std::span<const Case> solicited_cases();
+std::span<const Case> fuzz_cases();
 
 }  // namespace conformance

@@ -244,10 +244,13 @@ const Case cases[] = {
     refusal(
         "indirect/both_counts_255", "58", "5/0e/01: it does not fit",
         [](Workbench& bench) {
-          Bytes iu = in_two(bench);
+          Command read = bench.read();
+          read.cdb.resize(16 + 252);
+          read.in = indirect({bench.in.at(0, 8 * bench.block())});
+          Bytes iu = read.encode();
+          put(iu, table_bytes + 252, 510 * 16, 4);  // 8480 bytes in all would be needed
           iu[offset::out_count] = iu[offset::in_count] = 255;
-          put(iu, table_bytes, 510 * 16, 4);
-          iu.resize(8260);
+          iu.resize(bench.lab.request().iu_bytes);
           return iu;
         },
         too_short),

@@ -61,6 +61,14 @@ void Channel::forget(Tag tag) {
   forgotten_[tag] = true;
 }
 
+void Channel::settle() {
+  while (!owed_.empty() && take_one(in_milliseconds(1000))) {
+  }
+  check(!link_->ended(), "the channel ends without reason: ", link_->end());
+  while (!owed_.empty()) forget(owed_.begin()->first);
+  answers_.clear();
+}
+
 void Channel::must_end(const char* because_of) {
   expected_to_end_ = true;
   const Deadline deadline = patience();

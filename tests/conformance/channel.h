@@ -36,6 +36,9 @@ class Channel {
 
   // A request whose response will never come, because a task has aborted it. If it comes, the case fails.
   void forget(Tag tag);
+  void remember(Tag tag) { forgotten_.erase(tag); }  // it is used again
+  // Takes what is still being answered; forgets what is not, once nothing has come for a while.
+  void settle();
   [[nodiscard]] bool is_owed(Tag tag) const { return owed_.contains(tag); }
 
   // The target must end this channel. T_LOGOUT before its end, and responses to `owed` requests, are allowed.

@@ -48,6 +48,10 @@ class Lab {
   void
   close_channels();  // with a DREQ, which the target has not necessarily seen when this returns
 
+  void drop_channels() {
+    channels_.clear();
+  }  // without a word of this program: the kernel tells the target
+
   // ---- memory, until the case has ended ----
 
   Region& memory(std::size_t bytes, int access = Region::remote);
@@ -74,6 +78,7 @@ class Lab {
   // Channels that should live move data and have all their credits; if none lives, a new login can. So does the
   // bystander. Then everything of the case is closed.
   void prove_unharmed();
+  void prove_bystander();
   void clean_up() noexcept;
   // The same for one channel, within a case.
   void prove(Channel& channel);

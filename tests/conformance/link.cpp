@@ -55,7 +55,7 @@ Link::~Link() {
   if (id_->qp != nullptr) rdma_destroy_qp(id_.get());
 }
 
-Answer Link::connect(View private_data, Deadline deadline) {
+void Link::request(View private_data) {
   rdma_conn_param param{};
   param.private_data = private_data.data();
   param.private_data_len = static_cast<std::uint8_t>(private_data.size());
@@ -65,6 +65,10 @@ Answer Link::connect(View private_data, Deadline deadline) {
   param.rnr_retry_count = terms_.rnr_retry_count;
   param.flow_control = terms_.flow_control;
   require(rdma_connect(id_.get(), &param), "rdma_connect");
+}
+
+Answer Link::connect(View private_data, Deadline deadline) {
+  request(private_data);
   const CmEvent event(*events_, deadline);
   if (!event) return {};
   Answer answer;

@@ -48,6 +48,9 @@ class Link {
   // Blocks until the target has answered.
   Answer connect(View private_data, Deadline deadline);
 
+  // Only asks, and does not look at the answer.
+  void request(View private_data);
+
   // A SEND of up to iu_bytes_max. Returns before it is delivered; waits only when all send buffers are in use.
   void send(View bytes, Deadline deadline);
 

@@ -16,7 +16,10 @@ namespace conformance {
 namespace {
 
 constexpr std::span<const Case> (*groups[])() = {
-    login_cases, framing_cases, command_cases, direct_cases, indirect_cases,
+    login_cases,     framing_cases,      command_cases,  direct_cases,    indirect_cases,
+    external_cases,  immediate_cases,    bidi_cases,     attribute_cases, tmf_cases,
+    hang_cases,      multichannel_cases, teardown_cases, profile_cases,   golden_cases,
+    solicited_cases, fuzz_cases,
 };
 
 enum class Verdict { pass, fail, skip };

@@ -14,7 +14,7 @@ const char* const usage =
     "pasted.\n"
     "  CASE: a name of --list, or a part of one before a '*', as in 'login/*'. Default: all.\n"
     "\n"
-    "  --lun N              the unit, default 1; a disk of at least 32 MiB\n"
+    "  --lun N              the unit, default 1; a disk of at least 32 MiB in blocks of 512 bytes\n"
     "  --strict             of several lawful answers only the best one passes\n"
     "  --patience SECONDS   how long an answer may take, default 30\n"
     "  --stall COMMAND      shell command after which the unit's store hangs, ...\n"
