@@ -6,8 +6,7 @@ namespace conformance {
 
 namespace {
 
-// Sends an IU that must end the channel; another channel of the nexus stays. TARGETS that keep the channel must at
-// least not be harmed, but that is not what is asked for here.
+// Sends an IU that must end the channel; another channel of the nexus stays.
 void ends_channel(Lab& lab, const Bytes& iu, const char* what) {
   Channel& channel = lab.login();
   Channel& other = lab.join();
@@ -92,7 +91,7 @@ void ignores_many(Lab& lab, std::uint8_t code) {
 void reserved_ones(Lab& lab) {
   Workbench bench(lab);
   Bytes iu = bench.read().encode();
-  for (const std::size_t at : {2, 3, 4, 16, 17, 18, 19, 28, 30}) iu[at] = 0xff;
+  for (const std::size_t at : {2u, 3u, 4u, 16u, 17u, 18u, 19u, 28u, 30u}) iu[at] = 0xff;
   iu[1] = 0xf9;                                         // all but SCSOLNT and UCSOLNT
   iu[offset::attribute] = 0xf8;                         // SIMPLE
   iu[offset::out_count] = iu[offset::in_count] = 0xff;  // of no meaning if direct
@@ -130,7 +129,7 @@ void full_window(Lab& lab) {
   check(bench.channel.limit() == bench.channel.granted(), "request limit ", bench.channel.limit());
 }
 
-// The request that is sent before its predecessor has been answered, and so on: credits are given one by one.
+// Good commands, failing ones and refused ones, with a few credits left at most times.
 void thousand_requests(Lab& lab) {
   Workbench bench(lab);
   for (int i = 0; i < 1000; ++i) {

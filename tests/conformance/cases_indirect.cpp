@@ -55,7 +55,7 @@ void moves_in_pieces(Lab& lab, std::size_t count) {
   }
 }
 
-// READ or WRITE in two pieces, whose IU a case then spoils: the header is at 48, the entries at 68 and 84.
+// READ or WRITE in two pieces, whose IU a case then spoils: the header is at 48, the entries are at 68 and 84.
 Bytes in_two(Workbench& bench, bool out = false) {
   Command command = out ? bench.write() : bench.read();
   (out ? command.out : command.in) =
@@ -63,7 +63,7 @@ Bytes in_two(Workbench& bench, bool out = false) {
   return command.encode();
 }
 
-constexpr std::size_t table_bytes = 60, total = 64, first_length = 80, header_end = 68;
+constexpr std::size_t table_bytes = 60, first_length = 80, header_end = 68;
 
 void ends_in_header(Lab& lab) {
   Workbench bench(lab);

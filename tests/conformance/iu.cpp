@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ranges>
 
 #include "check.h"
 
@@ -125,7 +124,7 @@ Bytes Command::encode() const {
   put_tag(bytes, offset::tag, tag);
   std::ranges::copy(lun, bytes.begin() + offset::lun);
   bytes[offset::attribute] = attribute;
-  std::ranges::copy(cdb | std::views::take(16), bytes.begin() + offset::cdb);
+  std::copy_n(cdb.begin(), std::min<std::size_t>(cdb.size(), 16), bytes.begin() + offset::cdb);
   if (cdb.size() > 16) {
     const std::size_t words = (cdb.size() - 16 + 3) / 4;
     bytes[offset::additional_cdb] = static_cast<std::uint8_t>(words * 4);

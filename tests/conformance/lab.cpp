@@ -121,7 +121,7 @@ Command Lab::command(Channel& channel, Bytes cdb) const {
 Response Lab::run_patiently(Channel& channel, const std::function<Bytes(Tag)>& make) {
   constexpr std::uint8_t unit_attention = 6, not_ready = 2;
   for (int tries = 0;; ++tries) {
-    const Response response = channel.run(make(channel.next_tag()));
+    Response response = channel.run(make(channel.next_tag()));
     const bool busy = response.status == status::busy || response.status == status::task_set_full;
     const std::uint8_t key = sense_of(response).key;
     if (tries == 20 || (!busy && key != unit_attention && key != not_ready)) return response;
