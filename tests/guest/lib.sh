@@ -8,7 +8,9 @@ ipv4=192.168.99.1
 ipv6=fd73:7270:7467::1   # unique local
 gids=(0000:0000:0000:0000:0000:ffff:c0a8:6301 fd73:7270:7467:0000:0000:0000:0000:0001)   # the same, as RDMA has them
 netdev=rdma0
-initiator=/sys/class/infiniband_srp/srp-rxe0-1   # a port of the initiator's driver
+provider=${provider:-rxe}   # the kernel's soft RDMA: rxe is RoCE, siw is iWARP
+rdma_device=${provider}0
+initiator=/sys/class/infiniband_srp/srp-$rdma_device-1   # a port of the initiator's driver
 case_log=${case_log:-/mnt}
 
 # ---- saying what happened ----
@@ -43,31 +45,42 @@ gone() { ! kill -0 "$1"; }
 
 # ---- RDMA ----
 
-# A soft RoCE device rxe0 with an IPv4 and an IPv6 address, and the initiator's driver. A frame of 4200 bytes gives
-# room for the largest InfiniBand MTU, 4096.
+# A soft RDMA device with an IPv4 and an IPv6 address, and the initiator's driver. A frame of 4200 bytes gives room for
+# the largest InfiniBand MTU, 4096.
 rdma_up() {
   if [[ ! -e /sys/class/net/$netdev ]]; then
-    modprobe -a rdma_rxe ib_uverbs rdma_ucm sd_mod sg
+    modprobe -a "$(provider_module)" ib_uverbs rdma_ucm sd_mod sg
     modprobe ib_srp cmd_sg_entries=255
     ip link add "$netdev" type dummy
   fi
   link_up
-  [[ -e /sys/class/infiniband/rxe0 ]] || rdma link add rxe0 type rxe netdev "$netdev"
+  [[ -e /sys/class/infiniband/$rdma_device ]] ||
+    rdma link add "$rdma_device" type "$provider" netdev "$netdev"
   wait_for 20 test -e "$initiator/add_target"
-  wait_for 20 has_gids
+  wait_for 20 is_usable
 }
 
-has_gids() {
-  local gid
+provider_module() {
+  case $provider in
+    rxe) echo rdma_rxe ;;
+    *) echo "$provider" ;;
+  esac
+}
+
+# RoCE has a gid for each address; an iWARP port has one, from its netdev's hardware address, and takes any address.
+is_usable() {
+  local port=/sys/class/infiniband/$rdma_device/ports/1 gid
+  grep -q ACTIVE "$port/state" || return 1
+  [[ $provider == rxe ]] || return 0
   for gid in "${gids[@]}"; do
-    grep -qsx "$gid" /sys/class/infiniband/rxe0/ports/1/gids/* || return 1
+    grep -qsx "$gid" "$port"/gids/* || return 1
   done
 }
 
 # The kernel lets nobody wait for this with a time limit, so it is done in the background.
 rdma_down() {
-  rdma link delete rxe0 &
-  within 60 gone $! || fail "rdma link delete rxe0 does not end: who holds the device?"
+  rdma link delete "$rdma_device" &
+  within 60 gone $! || fail "rdma link delete $rdma_device does not end: who holds the device?"
   wait $!
 }
 
@@ -90,6 +103,7 @@ tgtd_start() {
     install -m 644 "$checkout/build/lld_srp.so" /usr/lib/tgt/backing-store/
   local -a environment=()
   while [[ ${1-} == *=* ]]; do environment+=("$1"); shift; done
+  ulimit -l unlimited   # siw counts locked memory for root as well
   env ${environment[@]+"${environment[@]}"} tgtd -f "$@" >>"$case_log/tgtd.log" 2>&1 &
   tgtd_pid=$!
   echo "$tgtd_pid" >/run/tgtd.case

@@ -17,7 +17,7 @@ lio_start() {
 }
 
 # ib_srpt names a port by its device's default gid, without the prefix.
-lio_guid() { sed 's/^fe80:0000:0000:0000://' /sys/class/infiniband/rxe0/ports/1/gids/0; }
+lio_guid() { sed 's/^fe80:0000:0000:0000://' "/sys/class/infiniband/$rdma_device/ports/1/gids/0"; }
 
 # lio_disk LUN MiB [null]: a disk in memory; a null one keeps nothing.
 lio_disk() {

@@ -140,7 +140,7 @@ case_link_down() {
   link_down
   sleep 5
   link_up
-  wait_for 20 has_gids
+  wait_for 20 is_usable
   wait_for 120 is_running "$host"
   verified "$disk" 16
   assert_alive "$tgtd_pid" tgtd

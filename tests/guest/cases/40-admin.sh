@@ -19,7 +19,7 @@ case_show() {
   assert_match 'conn show' '^ *Session: [0-9]+' "$text"
   assert_match 'conn show' '^ *Connection: [0-9]+' "$text"
   assert_match 'portal show' "${ipv4//./\\.}" "$(srpadm --mode portal --op show)"
-  assert_match 'sys show' 'rxe0' "$(srpadm --mode sys --op show)"
+  assert_match 'sys show' "$rdma_device" "$(srpadm --mode sys --op show)"
   assert_fails srpadm --mode target --op show --tid 99
   srp_logout "$host"
   tgtd_stop
