@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "lld_srp/iu.h"
 #include "lld_srp/limits.h"
@@ -270,17 +271,22 @@ bool Channel::post_read(Fetch& fetch) noexcept {
   return true;
 }
 
-// Posts as much of reply as fits: all of it, or WRITEs of which the last one reports progress.
+// Posts as much of reply as fits: all of it, or WRITEs of which the last one reports progress. Over
+// iWARP each WRITE does: soft iWARP (siw) hands TCP the very pages of one that is not signaled, and
+// TCP may send them after the response that follows has completed, and the pages serve another
+// command.
 bool Channel::post_reply(Reply& reply) noexcept {
   ibv_send_wr wrs[chain_max];
   ibv_sge sges[chain_max];
   const unsigned room = std::min<unsigned>(chain_max, send_wrs_ - send_wrs_used_);
   unsigned count = 0;
+  const bool each_reports = device_.limits().iwarp;
   const auto add = [&](const std::uint8_t* data, std::uint32_t bytes, std::uint32_t lkey) {
     sges[count] = {reinterpret_cast<std::uint64_t>(data), bytes, lkey};
     ibv_send_wr& wr = wrs[count];
     wr = {};
-    wr.wr_id = unsignaled_.id();
+    wr.wr_id = each_reports ? progress_.id() : unsignaled_.id();
+    wr.send_flags = each_reports ? IBV_SEND_SIGNALED : 0;
     wr.sg_list = &sges[count];
     wr.num_sge = 1;
     if (count != 0) wrs[count - 1].next = &wr;
@@ -308,10 +314,15 @@ bool Channel::post_reply(Reply& reply) noexcept {
   return post(wrs[0], count);
 }
 
-// Posts a chain whose last request alone is signaled.
+// Posts a chain whose last request is signaled.
 bool Channel::post(ibv_send_wr& first, unsigned count) noexcept {
   send_wrs_used_ += count;
-  covers_[(covers_first_ + covers_count_++) % send_wrs_] = static_cast<std::uint16_t>(count);
+  std::uint16_t covered = 0;
+  for (const ibv_send_wr* wr = &first; wr != nullptr; wr = wr->next) {
+    ++covered;
+    if ((wr->send_flags & IBV_SEND_SIGNALED) == 0) continue;
+    covers_[(covers_first_ + covers_count_++) % send_wrs_] = std::exchange(covered, 0);
+  }
   ibv_send_wr* bad = nullptr;
   if (ibv_post_send(qp_.get(), &first, &bad) == 0) return true;
   fail("ibv_post_send failed");
