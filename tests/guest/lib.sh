@@ -50,13 +50,12 @@ gone() { ! kill -0 "$1"; }
 rdma_up() {
   if [[ ! -e /sys/class/net/$netdev ]]; then
     modprobe -a "$(provider_module)" ib_uverbs rdma_ucm sd_mod sg
-    modprobe ib_srp cmd_sg_entries=255
     ip link add "$netdev" type dummy
   fi
   link_up
   [[ -e /sys/class/infiniband/$rdma_device ]] ||
     rdma link add "$rdma_device" type "$provider" netdev "$netdev"
-  wait_for 20 test -e "$initiator/add_target"
+  initiator_load cmd_sg_entries=255
   wait_for 20 is_usable
 }
 
@@ -160,6 +159,38 @@ serve() {
 }
 
 # ---- the initiator ----
+
+# initiator_load [PARAMETER=VALUE...]: the initiator's driver with these module parameters, loaded anew if it has others;
+# no session may be there then. Each case begins with what rdma_up loads.
+initiator_load() {
+  local loaded=/run/ib_srp.parameters
+  if [[ ! -e $loaded || $(<$loaded) != "$*" ]]; then
+    modprobe -r ib_srp
+    modprobe ib_srp "$@"
+    echo "$*" >$loaded
+  fi
+  wait_for 20 test -e "$initiator/add_target"
+}
+
+# assert_host NAME VALUE: an attribute of the initiator's SCSI host $host.
+assert_host() { assert_equal "$1 of host $host" "$2" "$(<"/sys/class/scsi_host/host$host/$1")"; }
+
+# assert_counted NAME: the one place where a case asks the target whether it has seen what the case is about, such as
+# commands with an external table: a line "NAME: COUNT" of its session, with a count above 0. A driver that does not
+# count this leaves it to the initiator's side, and the case says so.
+assert_counted() {
+  local shown count
+  shown=$(srpadm --mode conn --op show --tid 1)
+  count=$(number_after "$1" "$shown")
+  if [[ -z $count ]]; then
+    note "the target does not count: $1"
+    return
+  fi
+  ((count > 0)) || fail "the target has seen none of: $1"
+}
+
+# number_after LABEL TEXT: of the first line "LABEL: NUMBER".
+number_after() { sed -n "s/^ *$1: \([0-9]*\).*/\1/p" <<<"$2" | head -n 1; }
 
 # login_string TID [ipv4|ipv6]: what the driver tells the administrator to paste.
 login_string() {

@@ -67,14 +67,18 @@ queue_limit_16mib() {
   note "queue: max_sectors_kb $(<"$queue/max_sectors_kb"), max_segments $(<"$queue/max_segments")"
 }
 
-# Sectors per read of 64 MiB, by the counters. The initiator takes 255 segments to a request, so the memory read into
-# must not be scattered: huge pages.
+# The initiator takes 255 segments to a request, so the memory read into must not be scattered: huge pages.
 largest_request() {
-  local before after
   echo 1 >/proc/sys/vm/compact_memory
   echo 10 >/proc/sys/vm/nr_hugepages
+  sectors_of_a_read "$1" 16M --mem=shmhuge
+}
+
+# sectors_of_a_read DISK SIZE [OPTION...]: sectors per request when 64 MiB are read so much at a time, by the counters.
+sectors_of_a_read() {
+  local before after
   read -r -a before <"/sys/block/${1##*/}/stat"
-  fio --name=large --filename="$1" --rw=read --bs=16M --size=64M --direct=1 --ioengine=psync --mem=shmhuge >/dev/null
+  fio --name=large --filename="$1" --rw=read --bs="$2" --size=64M --direct=1 --ioengine=psync "${@:3}" >/dev/null
   read -r -a after <"/sys/block/${1##*/}/stat"
   echo $(((after[2] - before[2]) / (after[0] - before[0])))
 }

@@ -127,8 +127,6 @@ case_session_killed() {
   tgtd_stop
 }
 
-number_after() { sed -n "s/^ *$1: \([0-9]*\).*/\1/p" <<<"$2" | head -n 1; }
-
 # The cable is out for a while, and nobody writes in the meantime. Under load soft RoCE would not survive it: whoever
 # sees its queue pair fail first ends the connection, and a connection manager that sends while there is no route leaves
 # the device's QP 1 in error, until the device is made anew.
