@@ -160,8 +160,8 @@ serve() {
 
 # ---- the initiator ----
 
-# initiator_load [PARAMETER=VALUE...]: the initiator's driver with these module parameters, loaded anew if it has others;
-# no session may be there then. Each case begins with what rdma_up loads.
+# initiator_load [PARAMETER=VALUE...]: the initiator's driver with these module parameters, loaded anew if it has
+# others; no session may be there then. Each case begins with what rdma_up loads.
 initiator_load() {
   local loaded=/run/ib_srp.parameters
   if [[ ! -e $loaded || $(<$loaded) != "$*" ]]; then

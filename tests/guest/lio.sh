@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2119,SC2120  # used by those who source this
+# shellcheck shell=bash disable=SC2119,SC2120,SC2154  # used by those who source this
 # The kernel's own SRP target (LIO, ib_srpt) on the same device: something to compare with. Sourced after lib.sh.
 # Links in configfs are resolved from the caller's directory, so all paths here are absolute.
 

@@ -21,8 +21,8 @@ case_cable_out() {
   tgtd_stop
 }
 
-# An initiator that vanishes without a word, while nothing is to be sent: the target finds out by itself, and forgets it.
-# When the cable is back the initiator, which has noticed nothing, logs in again as soon as it has something to do.
+# An initiator that vanishes without a word, while nothing is to be sent: the target finds out by itself, and forgets
+# it. When the cable is back the initiator, which has noticed nothing, logs in again as soon as it has something to do.
 case_dead_peer() {
   local host disk
   cable_up
@@ -47,8 +47,8 @@ case_dead_peer() {
 
 far=192.168.98.2   # the initiator's end
 
-# Two virtual Ethernet interfaces, each with an address and an RDMA device: the target's and the initiator's. Both are of
-# this host, so Linux has to be talked out of the short way: what goes from one address to the other leaves by its
+# Two virtual Ethernet interfaces, each with an address and an RDMA device: the target's and the initiator's. Both are
+# of this host, so Linux has to be talked out of the short way: what goes from one address to the other leaves by its
 # interface, and is local only when it comes in by the other one.
 cable_up() {
   ipv4=192.168.98.1

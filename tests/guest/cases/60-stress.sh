@@ -24,9 +24,9 @@ case_stress() {
 
 # ---- rounds ----
 
-# Linux's ib_srp, of 6.1 and of 6.12, makes its host panic where it reconnects while an abort waits: srp_abort gives back
-# memory registrations that the reconnect has freed. It has to be spared that: a round has either aborts or reconnects,
-# or the initiator registers no memory.
+# Linux's ib_srp makes its host panic where it reconnects while an abort waits (seen with 6.1; 6.12 has the same code):
+# srp_abort gives back memory registrations that the reconnect has freed. It has to be spared that: a round has either
+# aborts or reconnects, or the initiator registers no memory.
 kinds_of_rounds=(reconnects everything aborts)
 stall_s=6   # the least time that a stalled store stalls, and the most that the initiator then waits for it
 
@@ -51,9 +51,9 @@ round_of_everything() {
   one_round "$@"
 }
 
-# one_round CHANNELS SEED: log in, disturb a load until it ends, and look whether everything has come back. The seed makes
-# each round write something else, so that a block of the last round is not taken for one of this round. A command is
-# aborted after the initiator's patience, and fails after six times as much: no more than one stall fits.
+# one_round CHANNELS SEED: log in, disturb a load until it ends, and look whether everything has come back. The seed
+# makes each round write something else, so that a block of the last round is not taken for one of this round. A command
+# is aborted after the initiator's patience, and fails after six times as much, longer than any two stalls.
 one_round() {
   attach 1 ch_count="$1"
   echo "$patience_s" >"/sys/block/${disk##*/}/device/timeout"
