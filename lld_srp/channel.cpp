@@ -167,7 +167,9 @@ void Channel::on_notice() noexcept {
 
 void Channel::offer_credits() noexcept {
   if (closing() || noticing_ || !heard_ || !credits_.stuck()) return;
-  notify(build_cred_req(credits_.announce()));
+  const std::uint32_t delta = credits_.announce();
+  trace(Trace::credit, "QP 0x%x: SRP_CRED_REQ, %u credits", qp_num_, delta);
+  notify(build_cred_req(delta));
 }
 
 void Channel::destroy_queue_pair() noexcept {

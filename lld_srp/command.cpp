@@ -203,6 +203,8 @@ void Command::get_memory() noexcept {
   if (bytes == 0) return on_fetched();
   const Buffer buffer = pool.allocate(bytes);
   if (buffer.data != nullptr) return on_memory(buffer);
+  trace(Trace::data, "%s: opcode 0x%02x waits for %zu bytes", session_.initiator_name().c_str(),
+        request_.cdb[0], bytes);
   enter(State::waiting);
   pool.wait(waiter_, bytes);
 }
@@ -389,6 +391,11 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
 }
 
 void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept {
+  if (traced(Trace::iu)) [[unlikely]] {
+    trace(Trace::iu, "%s: opcode 0x%02x of unit %llu: status 0x%02x, %u bytes in",
+          session_.initiator_name().c_str(), request_.cdb[0], static_cast<unsigned long long>(lun),
+          result.status, in_bytes);
+  }
   enter(State::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);

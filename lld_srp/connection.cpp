@@ -91,6 +91,10 @@ void Connection::on_tick() noexcept {
 
 void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
   channel_.take(receive, bytes);
+  if (traced(Trace::iu)) [[unlikely]] {
+    trace(Trace::iu, "%s: %u bytes in, opcode 0x%02x", peer_.c_str(), bytes,
+          bytes != 0 ? receive.iu[0] : 0);
+  }
   if (channel_.closing()) return channel_.release(receive);
   if (state_ == State::connecting) {
     // The initiator is established; its message to that effect was overtaken or lost.

@@ -242,6 +242,8 @@ void Listener::handle(CmEvent& event) {
   if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) return on_device_removal(*event.id);
   auto* connection = static_cast<Connection*>(event.id->context);
   if (connection == nullptr) return;  // a listening id
+  trace(Trace::channel, "%s: %s, status %d", connection->peer().c_str(), rdma_event_str(event.type),
+        event.status);
   switch (event.type) {
     case RDMA_CM_EVENT_ESTABLISHED: return connection->on_established();
     case RDMA_CM_EVENT_DISCONNECTED:
@@ -265,6 +267,9 @@ void Listener::on_connect_request(CmEvent& event) {
               initiator.gid.size());
   LoginRequest request;
   const auto fault = parse_login({event.private_data.data(), event.private_bytes}, request);
+  trace(Trace::login, "login request of %s: IU %u bytes, formats 0x%04x, action %u, immediate %d",
+        to_string(request.initiator_port).c_str(), request.max_iu_bytes, request.required_formats,
+        static_cast<unsigned>(request.action), request.immediate ? request.immediate_offset : -1);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
   try {

@@ -30,11 +30,11 @@ ReceiveQueue::ReceiveQueue(ibv_pd& pd, const ReceiveSizes& sizes)
     : ReceiveQueue(pd, sizes, verbs::Srq{}) {}
 
 ReceiveQueue::ReceiveQueue(ibv_pd& pd, const ReceiveSizes& sizes, verbs::Srq srq)
-    : srq_(std::move(srq)),
-      sizes_(sizes),
+    : sizes_(sizes),
       stride_(stride_of(sizes)),
       memory_(pd, round_up(lead_of(sizes) + sizes.total * stride_, page_bytes),
-              IBV_ACCESS_LOCAL_WRITE) {
+              IBV_ACCESS_LOCAL_WRITE),
+      srq_(std::move(srq)) {
   receives_.reserve(sizes.total);
   for (std::uint32_t i = 0; i < sizes.total; ++i) {
     spare_.push_back(receives_.emplace_back(memory_.data() + lead_of(sizes) + i * stride_));

@@ -52,10 +52,10 @@ class ReceiveQueue {
   void release(Receive& receive) noexcept { spare_.push_front(receive); }
 
  private:
-  verbs::Srq srq_;
   ReceiveSizes sizes_;
   std::size_t stride_;
   verbs::RegisteredMemory memory_;
+  verbs::Srq srq_;  // goes before the memory that is posted to it
   std::vector<Receive> receives_;  // never grows: their addresses are work request ids
   boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>> spare_;
   std::uint32_t posted_ = 0;

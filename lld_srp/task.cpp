@@ -52,8 +52,8 @@ void Task::start(const TaskRequest& request) noexcept {
   state_ = State::waiting;
   session_.add(*this);
   ++session_.stats().tasks;
-  log_debug("%s: %s, unit %llu", session_.initiator_name().c_str(), name_of(request.function),
-            static_cast<unsigned long long>(lun_));
+  trace(Trace::task, "%s: %s, unit %llu", session_.initiator_name().c_str(),
+        name_of(request.function), static_cast<unsigned long long>(lun_));
   switch (request.function) {
     case wire::TaskFunction::abort_task: return abort_task();
     case wire::TaskFunction::abort_task_set:
@@ -157,6 +157,9 @@ void Task::expire() noexcept {
 
 void Task::answer(wire::RspCode code) noexcept {
   if (state_ != State::waiting) return;
+  trace(Trace::task, "%s: %s of unit %llu ends with code %u", session_.initiator_name().c_str(),
+        name_of(request_.function), static_cast<unsigned long long>(lun_),
+        static_cast<unsigned>(code));
   PendingTask::unlink();
   state_ = State::responding;
   if (channel_.failed()) return;  // drop() ends it

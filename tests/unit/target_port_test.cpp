@@ -356,8 +356,8 @@ TEST(TargetPorts, on_managed__finds_the_task_in_any_session_of_any_port) {
   two.add(tasks[1]);
   three.add(tasks[2]);
   CHECK(one.unit_tasks().begin(1, 11));
-  CHECK(two.unit_tasks().begin(1, 12));
-  CHECK(three.unit_tasks().begin(2, 13));
+  CHECK(two.unit_tasks().begin(2, 12));
+  CHECK(three.unit_tasks().begin(1, 13));
   for (int i = 0; i < 3; ++i) {
     CHECK(ports->on_managed(11 + static_cast<std::uint64_t>(i), -i));
     CHECK_EQUAL(-i, tasks[i].result);
