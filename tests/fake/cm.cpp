@@ -199,6 +199,7 @@ void Cm::destroy_id(CmId& id) {
   }
   std::erase_if(events,
                 [&](const auto& event) { return event->id == &id || event->listen_id == &id; });
+  orphaned |= !orphans.empty();
   for (CmId* orphan : orphans) destroy_id(*orphan);
 
   if (CmConnection* connection = id.connection) {

@@ -116,6 +116,8 @@ class Cm {
   std::vector<std::unique_ptr<CmId>> ids;
   std::vector<std::unique_ptr<CmEvent>> unacked;  // fetched
   std::vector<std::unique_ptr<CmConnection>> connections;
+  // A listener has gone with requests that nobody had fetched: nobody answers those.
+  bool orphaned = false;
 };
 
 }  // namespace srp::fake

@@ -20,7 +20,7 @@ namespace {
 ibv_wc garbage() {
   ibv_wc wc;
   auto* bytes = reinterpret_cast<std::uint8_t*>(&wc);
-  for (std::size_t i = 0; i < sizeof wc; ++i) bytes[i] = the_world().random.byte();
+  for (std::size_t i = 0; i < sizeof wc; ++i) bytes[i] = the_world().random.noise();
   // An enumeration may hold any wrong value, but not one that it cannot represent.
   const ibv_wc_opcode any[] = {IBV_WC_SEND, IBV_WC_RDMA_WRITE, IBV_WC_RDMA_READ, IBV_WC_RECV};
   wc.opcode = any[the_world().random.below(4)];

@@ -15,27 +15,6 @@ namespace {
 
 Random& dice() { return the_world().random; }
 
-wire::LoginReqRdma login_request(const Initiator& initiator, const Site& site,
-                                 wire::MultiChannelAction action) {
-  wire::LoginReqRdma request{};
-  for (auto& byte : request.tag.bytes) byte = dice().byte();
-  const std::uint16_t formats[] = {0x0006, 0x0002, 0x0004, 0x0200};
-  request.required_formats = formats[dice().below(4)];
-  request.flags = static_cast<std::uint8_t>(action);
-  if (dice().chance(0.6)) {
-    // Linux's offset, others, and those that nobody can be granted.
-    const std::uint16_t offsets[] = {68, 68, 68, 52, 72, 128, 48, 70, 60000};
-    request.flags |= wire::immediate_requested;
-    request.immediate_offset = offsets[dice().below(std::size(offsets))];
-  }
-  if (dice().chance(0.2)) request.flags |= 0x10;  // solicited notification of a logout
-  request.max_iu_bytes = initiator.host.iu_bytes_max;
-  request.initiator_port = initiator.port_id;
-  request.target_port = site.port_id;
-  for (auto& byte : request.reserved) byte = dice().byte();
-  return request;
-}
-
 }  // namespace
 
 Initiator::Initiator(unsigned initiator_number, Host& shared)
@@ -94,6 +73,23 @@ InitiatorChannel::~InitiatorChannel() {
 
 // ---- logins ----
 
+wire::LoginReqRdma InitiatorChannel::login_request(wire::MultiChannelAction wanted) const {
+  wire::LoginReqRdma request{};
+  for (auto& byte : request.tag.bytes) byte = dice().noise();
+  const std::uint16_t formats[] = {0x0006, 0x0002, 0x0004, 0x0200};
+  request.required_formats = formats[dice().below(4)];
+  request.flags = static_cast<std::uint8_t>(wanted);
+  if (dice().chance(0.5)) {  // Linux asks for immediate data, and is not granted any
+    request.flags |= 0x80;
+    request.immediate_offset = std::uint16_t{68};
+  }
+  request.max_iu_bytes = owner.host.iu_bytes_max;
+  request.initiator_port = owner.port_id;
+  request.target_port = site.port_id;
+  for (auto& byte : request.reserved) byte = dice().noise();
+  return request;
+}
+
 void InitiatorChannel::connect(Bytes private_data) {
   ConnectRequest request;
   request.port = owner.host.port;
@@ -115,13 +111,13 @@ void InitiatorChannel::login(wire::MultiChannelAction wanted) {
   action = wanted;
   trace("initiator %u channel %u: login to target %d, action %d", owner.number, number, site.tid,
         static_cast<int>(wanted));
-  const wire::LoginReqRdma request = login_request(owner, site, wanted);
+  const wire::LoginReqRdma request = login_request(wanted);
   const auto bytes = bytes_of(request);
   connect({bytes.begin(), bytes.end()});
 }
 
 void InitiatorChannel::login_with_nonsense() {
-  wire::LoginReqRdma request = login_request(owner, site, wire::MultiChannelAction::single);
+  wire::LoginReqRdma request = login_request(wire::MultiChannelAction::single);
   std::size_t length = sizeof request;
   switch (dice().below(7)) {
     case 0: length = dice().below(sizeof request); break;
@@ -169,6 +165,7 @@ void InitiatorChannel::on_login_response(std::span<const std::uint8_t> private_d
   if (rsp.max_iu_bytes < owner.host.iu_bytes_max)
     fail("login response: IU length below the request");
   if (rsp.request_limit_delta < 2) fail("login response: request limit");
+  if (stranger) return take_leave();
   result = static_cast<wire::MultiChannelResult>(rsp.flags & wire::action_mask);
   credits = limit = static_cast<std::int64_t>(rsp.request_limit_delta);
   response_bytes_max = rsp.max_target_iu_bytes;
@@ -216,7 +213,7 @@ void InitiatorChannel::on_login_reject(int reason, std::span<const std::uint8_t>
   } else {
     trace("initiator %u channel %u: rejected, reason %d", owner.number, number, reason);
     if (must_be_refused && reason == 28 && !the_world().faults.ever(Fault::reject) &&
-        !site.disturbed && connection->hca->present) {
+        !the_world().cm->orphaned && !site.disturbed && connection->hca->present) {
       fail("a login is rejected without SRP_LOGIN_REJ");
     }
   }
@@ -293,6 +290,8 @@ std::uint8_t untouched(std::size_t offset) {
 std::uint8_t* InitiatorChannel::memory(std::uint64_t address, std::uint32_t key, std::size_t bytes,
                                        RemoteAccess access) {
   const auto found = owner.regions.find(key);
+  // A channel that has sent wild descriptors may have named any memory, and is refused.
+  if (wild && (found == owner.regions.end() || !found->second.holds(address))) return nullptr;
   if (found == owner.regions.end()) fail("RDMA with key %x, which nobody has given", key);
   const Initiator::Region& region = found->second;
   if (region.bogus) return nullptr;
@@ -312,7 +311,11 @@ std::uint8_t* InitiatorChannel::memory(std::uint64_t address, std::uint32_t key,
     }
     return command.table_memory.data() + at;
   }
-  if (command.data_out != (access == RemoteAccess::read)) fail("RDMA in the wrong direction");
+  const bool any = command.demand == Demand::anything;
+  if (command.data_out != (access == RemoteAccess::read)) {
+    if (any) return nullptr;
+    fail("RDMA in the wrong direction");
+  }
   for (const Piece& piece : command.pieces) {
     if (piece.key != key || address < piece.address || bytes > piece.bytes ||
         address - piece.address > piece.bytes - bytes) {
@@ -320,6 +323,7 @@ std::uint8_t* InitiatorChannel::memory(std::uint64_t address, std::uint32_t key,
     }
     return command.memory.data() + piece.offset + (address - piece.address);
   }
+  if (any) return nullptr;
   fail("RDMA of %zu bytes leaves the descriptors of tag %llx", bytes,
        static_cast<unsigned long long>(region.tag));
 }

@@ -66,6 +66,7 @@ enum class Demand : std::uint8_t {
   refused,          // any CHECK CONDITION 5
   refused_or_over,  // CHECK CONDITION 5, or GOOD with an overflow and without data
   cut,              // none: the channel is closed
+  anything,         // any answer that is well formed
 };
 
 // A piece of memory that a command offers, and where in the command's memory it lies.
@@ -109,6 +110,7 @@ struct SentTask {
   std::uint8_t solnt = 0;
   std::vector<std::pair<unsigned, std::uint64_t>> covered;  // channel number, tag
   bool known_function = true;
+  bool wild = false;  // any code will do
 };
 
 class Initiator;
@@ -128,6 +130,9 @@ class InitiatorChannel : public Peer {
   void send_command();
   void send_task();
   void send_nonsense();
+  // IUs and logins that chance has written or changed: what they mean nobody knows beforehand.
+  void send_wild();
+  void login_wild();
   void overdraw();
   void logout();
   void disconnect();
@@ -164,6 +169,8 @@ class InitiatorChannel : public Peer {
   State state = State::requesting;
   bool login_answered = false;
   bool must_be_refused = false;  // the login request is nonsense
+  bool stranger = false;         // it logs in under a name of its own, and leaves at once
+  bool wild = false;             // it has sent descriptors that nobody knows
   bool overdrawn = false;
   bool left = false;    // the target has said goodbye
   bool doomed = false;  // it must be closed by the target
@@ -182,6 +189,12 @@ class InitiatorChannel : public Peer {
 
  private:
   void connect(Bytes private_data);
+  void take_leave();
+  [[nodiscard]] wire::LoginReqRdma login_request(wire::MultiChannelAction wanted) const;
+  SentCommand draw_wild_command();
+  Bytes mutated(SentCommand& command);
+  Bytes tame(Bytes iu, std::uint64_t tag) const;
+  void send_wild_task(std::uint64_t tag, Bytes iu);
   void forget(std::uint64_t tag, const char* why);
   void lose_writes();
   [[nodiscard]] bool target_has_seen_all() const;
@@ -225,9 +238,15 @@ class Initiator {
   struct Region {
     unsigned channel = 0;
     std::uint64_t tag = 0;
+    std::uint64_t first = 0;  // its addresses, as far as they go
+    std::uint64_t past = 0;
     const char* closed = nullptr;  // why it must not be touched any more
     bool bogus = false;            // it never was there
     bool table = false;            // it holds descriptors
+
+    [[nodiscard]] bool holds(std::uint64_t address) const noexcept {
+      return address >= first && address < past;
+    }
   };
   std::unordered_map<std::uint32_t, Region> regions;
 

@@ -169,11 +169,23 @@ void judge_refused(const SentCommand& command, const wire::Rsp& rsp,
   }
 }
 
+// Of a command whose meaning nobody knows.
+void judge_form(const SentCommand& command, const wire::Rsp& rsp,
+                std::span<const std::uint8_t> sense) {
+  (void)residuals_of(command, rsp);
+  const bool refused = rsp.status == sam_check_condition;
+  if (refused != (sense.size() >= 14) || refused != ((rsp.flags & wire::sense_valid) != 0)) {
+    fail("tag %llx: status %02x with %zu bytes of sense", wide(command.tag), rsp.status,
+         sense.size());
+  }
+}
+
 }  // namespace
 
 void judge(const SentCommand& command, const wire::Rsp& rsp, std::span<const std::uint8_t> sense,
            const Site& site) {
   constexpr std::uint8_t busy = 0x08;
+  if (command.demand == Demand::anything) return judge_form(command, rsp, sense);
   if (command.demand == Demand::cut)
     fail("tag %llx: an answer, and not the end", wide(command.tag));
   if (rsp.status == sam_good) {
@@ -295,6 +307,13 @@ void InitiatorChannel::on_task_reply(const SentTask& task, const wire::Rsp& rsp,
   last_code = data[3];
   check_solicited(task.solnt, rsp, code == wire::RspCode::complete);
   if (rsp.status != sam_good) fail("task %llx: status %02x", wide(task.tag), rsp.status);
+  if (task.wild) {
+    if (code != wire::RspCode::complete && code != wire::RspCode::fields_invalid &&
+        code != wire::RspCode::unsupported && code != wire::RspCode::failed) {
+      fail("task %llx: code %u", wide(task.tag), data[3]);
+    }
+    return;
+  }
   if (!task.known_function) {
     if (code != wire::RspCode::unsupported)
       fail("task %llx: code %u for a function nobody has", wide(task.tag), data[3]);

@@ -102,14 +102,15 @@ wire::Lun InitiatorChannel::lun_field(std::uint64_t lun) const {
 // Gives the command memory with gaps between its pieces.
 void InitiatorChannel::offer_memory(SentCommand& command, std::uint32_t bytes) {
   command.offered = bytes;
-  const std::uint64_t base = 0x7f0000000000 + (dice().next() & 0xffffffff);
+  std::uint64_t base = 0x7f00;
+  for (int i = 0; i < 4; ++i) base = base << 8 | dice().noise();
   std::size_t offset = 0;
   std::uint32_t key = 0;
   for (const std::uint32_t length : cut(bytes)) {
     offset += dice().below(3);
     if (key == 0 || dice().chance(0.3)) {
       key = (owner.number << 24) | owner.next_key++;
-      owner.regions[key] = {number, command.tag, nullptr, false};
+      owner.regions[key] = {number, command.tag, base, base + bytes + 64, nullptr, false};
     }
     command.pieces.push_back({base + offset, key, length, offset});
     offset += length;
@@ -223,7 +224,7 @@ Bytes InitiatorChannel::build(const SentCommand& command) const {
   wire::Cmd head{};
   auto* raw = reinterpret_cast<std::uint8_t*>(&head);
   for (std::size_t i = 0; i < sizeof head; ++i)
-    raw[i] = dice().byte();  // reserved fields are ignored
+    raw[i] = dice().noise();  // reserved fields are ignored
   head.opcode = static_cast<std::uint8_t>(wire::Opcode::cmd);
   head.solnt = command.solnt;
   std::memcpy(head.tag.bytes.data(), &command.tag, 8);
@@ -334,7 +335,7 @@ void InitiatorChannel::read_or_write(CommandKind kind, const Unit& unit, std::ui
 void InitiatorChannel::send_task_iu(SentTask&& task) {
   wire::TskMgmt iu{};
   auto* raw = reinterpret_cast<std::uint8_t*>(&iu);
-  for (std::size_t i = 0; i < sizeof iu; ++i) raw[i] = dice().byte();
+  for (std::size_t i = 0; i < sizeof iu; ++i) raw[i] = dice().noise();
   task.solnt = static_cast<std::uint8_t>(dice().chance(0.7) ? 0 : 2 * dice().below(4));
   iu.opcode = static_cast<std::uint8_t>(wire::Opcode::tsk_mgmt);
   iu.solnt = task.solnt;

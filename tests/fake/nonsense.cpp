@@ -146,7 +146,7 @@ void InitiatorChannel::send_nonsense() {
   SentCommand command = one_block(*this, next_tag(), write);
   if (roll == 2) {  // memory that is not there
     const std::uint32_t key = (owner.number << 24) | owner.next_key++;
-    owner.regions[key] = {number, command.tag, nullptr, true};
+    owner.regions[key] = {number, command.tag, 0, 0, nullptr, true};
     command.offered = block_bytes;
     command.memory.resize(block_bytes);
     for (std::size_t i = 0; i < command.memory.size(); ++i) command.memory[i] = untouched(i);

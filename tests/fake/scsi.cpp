@@ -81,7 +81,8 @@ ScsiResult read_or_write(const Held& held) {
   tgt::scsi_cmd& cmd = *held.cmd;
   const Extent extent = extent_of(cmd.scb);
   const std::uint64_t bytes = extent.blocks * block_bytes;
-  if (extent.lba + extent.blocks > held.lu->size / block_bytes) {
+  const std::uint64_t capacity = held.lu->size / block_bytes;
+  if (extent.blocks > capacity || extent.lba > capacity - extent.blocks) {
     return {check_condition(cmd, 5, 0x21, 0), false};
   }
   cmd.offset = extent.lba * block_bytes;
@@ -111,7 +112,7 @@ int store_write(const Held& held, Ledger& ledger) {
   tgt::scsi_cmd& cmd = *held.cmd;
   const std::size_t bytes = cmd.out_sdb.length;
   const std::uint8_t* from = out_buffer(cmd);
-  ledger.commit(held.lu->unit, cmd.offset / block_bytes, {from, bytes});
+  if (!held.lu->wild) ledger.commit(held.lu->unit, cmd.offset / block_bytes, {from, bytes});
   std::memcpy(held.lu->content.data() + cmd.offset, from, bytes);
   moved(cmd.out_sdb, static_cast<std::uint32_t>(bytes));
   return sam_good;

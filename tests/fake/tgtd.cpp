@@ -230,8 +230,8 @@ int Tgtd::queue(int tid, tgt::scsi_cmd& cmd) {
         static_cast<unsigned long long>(cmd.dev_id), cmd.scb[0]);
 
   const ScsiResult result = perform(held, lun_known);
-  held.write = lun_known && is_write(cmd.scb[0]) ? write_in(cmd) : 0;
-  if (result.status == sam_good && is_write(cmd.scb[0])) {
+  held.write = lun_known && is_write(cmd.scb[0]) && !lu->wild ? write_in(cmd) : 0;
+  if (result.status == sam_good && is_write(cmd.scb[0]) && !lu->wild) {
     // Queued is as good as written, because nothing cancels it.
     const auto* blocks = reinterpret_cast<const std::uint8_t*>(cmd.out_sdb.buffer);
     const std::uint64_t number =

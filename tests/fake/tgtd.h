@@ -23,11 +23,15 @@ struct srp::tgt::concat_buf {
 
 namespace srp::fake {
 
+// Each target has a unit whose content nobody vouches for: where IUs that chance has written write.
+inline constexpr std::uint64_t wild_lun = 40;
+
 struct Lu : tgt::scsi_lu {
   Unit unit;
   std::vector<std::uint8_t> content;
   bool stalled = false;
   bool null_store = false;  // answers at once and moves nothing
+  bool wild = false;        // its content is not in the ledger
   unsigned active = 0;      // commands from target_cmd_queue to target_cmd_done
 };
 
@@ -101,6 +105,10 @@ class Tgtd {
   // tgtadm --op delete --mode conn for each nexus.
   void delete_connections(Target& target);
   std::string show(int mode, int tid);
+  // A request of tgtadm, sensible or not.
+  void request_anything();
+  // Makes the portal that the initiators know, if it is gone.
+  void open_portal();
 
   // ---- commands ----
   int queue(int tid, tgt::scsi_cmd& cmd);

@@ -135,6 +135,7 @@ Lu& Tgtd::create_lu(Target& target, std::uint64_t lun, std::uint64_t blocks, boo
   lu->unit = {target.tid, lun};
   lu->lun = lun;
   lu->null_store = null_store;
+  lu->wild = lun == wild_lun;
   lu->size = blocks * block_bytes;
   lu->blk_shift = 9;
   lu->bst = null_store ? &null_store_template : &rdwr;
@@ -145,7 +146,7 @@ Lu& Tgtd::create_lu(Target& target, std::uint64_t lun, std::uint64_t blocks, boo
   list_init(lu->mode_pages);
   list_init(lu->lu_itl_info_list);
   lu->content.resize(lu->size);
-  if (blocks != 0) {
+  if (blocks != 0 && !lu->wild) {
     const std::uint64_t number =
         ledger.issue({lu->unit, 0, blocks, -1, 0, 0, 1, "it is the first content"});
     Ledger::fill(lu->content, number, lu->unit, 0);
@@ -214,6 +215,37 @@ std::string Tgtd::show(int mode, int tid) {
     driver()->stat(tgt::MODE_CONNECTION, tid, 0, 0, ~std::uint64_t{0}, &buffer);
   }
   return buffer.text;
+}
+
+void Tgtd::request_anything() {
+  Random& dice = the_world().random;
+  const char* const texts[] = {"portal=10.0.0.1", "portal=10.0.0.2:77,[::1]", "*",    "state",
+                               "MaxConnections",  "portal=nonsense,,",        "%s%n", ""};
+  std::string text = texts[dice.below(std::size(texts))];
+  if (!text.empty() && dice.chance(0.3)) {
+    dice.pick(text) = static_cast<char>(dice.between(1, 255));
+  }
+  const int mode = static_cast<int>(dice.below(12));
+  const int tid = static_cast<int>(dice.below(5)) - 1;
+  const std::uint64_t sid = dice.below(16);
+  trace("admin: request of mode %d, target %d, session %llu, \"%s\"", mode, tid,
+        static_cast<unsigned long long>(sid), text.c_str());
+  tgt::concat_buf buffer;
+  switch (dice.below(5)) {
+    case 0: driver()->portal_create(text.data()); return;
+    case 1: driver()->portal_destroy(text.data()); return;
+    case 2:
+      driver()->update(mode, static_cast<int>(dice.below(8)), tid, sid, dice.byte(), dice.byte(),
+                       dice.chance(0.1) ? nullptr : text.data());
+      return;
+    case 3: driver()->show(mode, tid, sid, dice.byte(), dice.byte(), &buffer); return;
+    default: driver()->stat(mode, tid, sid, dice.byte(), dice.byte(), &buffer);
+  }
+}
+
+void Tgtd::open_portal() {
+  char portal[] = "portal=10.0.0.1";
+  driver()->portal_create(portal);
 }
 
 int Tgtd::create_nexus(int tid, std::uint64_t id, char* info) {

@@ -24,7 +24,7 @@ bool traced;
 
 char* failure_text;
 
-World::World(std::uint64_t seed) : random(seed) {
+World::World(const Random& chance) : random(chance) {
   if (current != nullptr) fail("two worlds");
   current = this;
   fabric = std::make_unique<Fabric>();
@@ -60,6 +60,7 @@ void fail(const char* format, ...) noexcept {
                static_cast<unsigned long long>(current ? current->step : 0), text);
   std::fflush(stdout);
   if (traced && __sanitizer_print_stack_trace) __sanitizer_print_stack_trace();
+  if (failure_signals) std::abort();
   std::_Exit(1);
 }
 

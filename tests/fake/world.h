@@ -55,7 +55,7 @@ class Faults {
 
 class World {
  public:
-  explicit World(std::uint64_t seed);
+  explicit World(const Random& chance);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -72,12 +72,14 @@ class World {
 
 World& the_world() noexcept;
 
-// The driver, or a fake, broke a rule: says which and ends the process. The text also goes to
-// failure_text, where somebody outlives the process to read it.
+// The driver, or a fake, broke a rule: says which and ends the process, with a signal where
+// failure_signals is set. The text also goes to failure_text, where somebody outlives the process
+// to read it.
 [[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...) noexcept;
 
 inline constexpr std::size_t failure_text_bytes = 512;
 extern char* failure_text;
+inline bool failure_signals = false;
 
 // A line of the story, printed with -v.
 [[gnu::format(printf, 1, 2)]] void trace(const char* format, ...) noexcept;

@@ -40,6 +40,8 @@ Habits draw_habits(fake::Random& random) {
   habits.admin = draw_habit(random, 1, 2);
   habits.removal = random.chance(0.2) ? 1 : 0;
   habits.restart = random.chance(0.2) ? 1 : 0;
+  habits.wild = draw_habit(random, 1, 6);
+  habits.request = draw_habit(random, 1, 2);
   return habits;
 }
 
@@ -82,19 +84,31 @@ void draw_limits(fake::Random& random, fake::Hca& hca) {
 
 }  // namespace
 
-void run_seed(std::uint64_t seed) {
-  fake::Random random(seed);
-  Simulation simulation(random.next(), draw_setup(random));
-  for (auto& hca : simulation.world.fabric->hcas) draw_limits(random, *hca);
-  simulation.chaos(draw_habits(random), static_cast<unsigned>(random.between(200, 1500)));
+namespace {
+
+void live(fake::Random random) {
+  const Setup setup = draw_setup(random);
+  Simulation simulation(random, setup);
+  fake::Random& chance = simulation.world.random;
+  for (auto& hca : simulation.world.fabric->hcas) draw_limits(chance, *hca);
+  const Habits habits = draw_habits(chance);
+  const unsigned script_steps_max = 100'000;
+  const auto steps =
+      chance.scripted() ? script_steps_max : static_cast<unsigned>(chance.between(200, 1500));
+  simulation.chaos(habits, steps);
   simulation.settle();
   simulation.finish();
 }
 
+}  // namespace
+
+void run_seed(std::uint64_t seed) { live(fake::Random(seed)); }
+void run_script(std::span<const std::uint8_t> script) { live(fake::Random(script)); }
+
 void Simulation::chaos(const Habits& habits, unsigned steps) {
   habits_ = habits;
   draw_faults(world);
-  for (unsigned i = 0; i < steps; ++i) {
+  for (unsigned i = 0; i < steps && !world.random.exhausted(); ++i) {
     ++world.step;
     choices_.clear();
     world.fabric->add_choices(choices_);
@@ -121,6 +135,8 @@ void Simulation::add_habits(fake::Choices& choices) {
   choices.add<&Simulation::do_admin>(habits_.admin, *this);
   choices.add<&Simulation::do_removal>(habits_.removal, *this);
   choices.add<&Simulation::do_restart>(habits_.restart, *this);
+  choices.add<&Simulation::do_wild>(habits_.wild, *this);
+  choices.add<&Simulation::do_request>(habits_.request, *this);
 }
 
 InitiatorChannel* Simulation::any_channel() {
@@ -257,5 +273,15 @@ void Simulation::do_restart() {
   world.tgtd->start_driver();
   for (auto& site : host.sites) make_target(*site);
 }
+
+void Simulation::do_wild() {
+  if (world.random.chance(0.2)) {
+    fake::Initiator& initiator = *world.random.pick(initiators);
+    return initiator.add_channel(*world.random.pick(host.sites)).login_wild();
+  }
+  if (InitiatorChannel* channel = any_channel()) channel->send_wild();
+}
+
+void Simulation::do_request() { world.tgtd->request_anything(); }
 
 }  // namespace srp::sim

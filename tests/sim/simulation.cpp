@@ -31,7 +31,8 @@ std::string name_of(unsigned number) {
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, const Setup& setup) : world(seed), setup_(setup) {
+Simulation::Simulation(const fake::Random& random, const Setup& setup)
+    : world(random), setup_(setup) {
   write_config(setup);
   host.iu_bytes_max = setup.request_bytes;
   host.immediate = setup.immediate_data;
@@ -92,6 +93,7 @@ void Simulation::make_target(fake::Site& site) {
     if (null_store) site.null_luns.insert(lun);
     site.luns[lun] = setup_.unit_blocks;
   }
+  world.tgtd->create_lu(target, fake::wild_lun, 16, false);
 }
 
 fake::Target& Simulation::target(unsigned site) {
@@ -167,6 +169,7 @@ void Simulation::clear_attentions(InitiatorChannel& channel) {
 void Simulation::end_faults() {
   world.faults.clear();
   world.tgtd->set_system_available(true);
+  world.tgtd->open_portal();
   for (auto& target : world.tgtd->targets) {
     world.tgtd->set_target_state(*target, tgt::SCSI_TARGET_READY);
     for (auto& lu : target->lus) lu->stalled = false;

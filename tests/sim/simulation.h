@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,16 +47,18 @@ struct Habits {
   unsigned nonsense = 0;
   unsigned leave = 0;  // disconnect, log out, vanish
   unsigned overdraw = 0;
+  unsigned wild = 0;  // IUs and logins that chance has written
   unsigned bad_login = 0;
   unsigned stall = 0;
   unsigned admin = 0;    // units and targets come and go, offline, connections deleted
   unsigned removal = 0;  // devices come and go
   unsigned restart = 0;  // the driver is stopped and started
+  unsigned request = 0;  // of tgtadm, of any kind
 };
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, const Setup& setup);
+  Simulation(const fake::Random& random, const Setup& setup);
   ~Simulation();
 
   // ---- single steps, for scenarios ----
@@ -112,6 +115,8 @@ class Simulation {
   void do_admin();
   void do_removal();
   void do_restart();
+  void do_wild();
+  void do_request();
 
   // Settling.
   void end_faults();
@@ -128,5 +133,7 @@ class Simulation {
 
 // The world of a seed, all of its life.
 void run_seed(std::uint64_t seed);
+// The same with a script's decisions, for as long as it lasts.
+void run_script(std::span<const std::uint8_t> script);
 
 }  // namespace srp::sim
