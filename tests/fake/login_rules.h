@@ -1,5 +1,5 @@
-// What a target must refuse of an SRP_LOGIN_REQ, read off its bytes alone and written apart from the
-// driver's own parser.
+// What a target must refuse of an SRP_LOGIN_REQ, read off its bytes alone and written apart from
+// the driver's own parser.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Fuzzes what reads and writes IUs (lld_srp/iu.h, cdb.h, the walk over descriptors): the input is an
-// IU as received.
+// Fuzzes what reads and writes IUs (lld_srp/iu.h, cdb.h, the walk over descriptors): the input is
+// an IU as received.
 //
 // Not only must nothing be read beyond the IU. What was parsed lies within it and says of itself
 // what the bytes say; bytes that mean nothing change nothing; an IU cut short is refused or parsed

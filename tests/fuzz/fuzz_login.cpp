@@ -1,6 +1,6 @@
 // Fuzzes logins: what parses an SRP_LOGIN_REQ and what decides over it (lld_srp/iu.h, login.h,
-// acl.h), and the answers. The input is a few decisions over the world that the login comes to, then
-// the private data of the connection request.
+// acl.h), and the answers. The input is a few decisions over the world that the login comes to,
+// then the private data of the connection request.
 //
 // The rules are written here once more, over the bytes and apart from the driver: a login must be
 // accepted where none of them is broken, and else refused for a reason of one that is.

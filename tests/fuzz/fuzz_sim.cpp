@@ -1,6 +1,6 @@
-// Fuzzes the whole driver: the input decides what happens in a simulated world, one event at a time,
-// and what the IUs and logins in it say. When it ends, the world settles and the driver must leave
-// nothing behind; tests/sim/simulation.h has all that is checked.
+// Fuzzes the whole driver: the input decides what happens in a simulated world, one event at a
+// time, and what the IUs and logins in it say. When it ends, the world settles and the driver must
+// leave nothing behind; tests/sim/simulation.h has all that is checked.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

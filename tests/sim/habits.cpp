@@ -176,7 +176,12 @@ void Simulation::do_login() {
   initiator.add_channel(site).login(multi ? Action::multi : Action::single);
 }
 
-void Simulation::do_tick() { world.tgtd->tick(); }
+// Now and then so much time that what waits for an answer is given up.
+void Simulation::do_tick() {
+  const std::size_t seconds_at_once = world.random.chance(0.1) ? world.random.between(1, 8) : 0;
+  for (std::size_t i = 4 * seconds_at_once; i > 0; --i) world.tgtd->tick();
+  world.tgtd->tick();
+}
 
 void Simulation::do_task() {
   if (InitiatorChannel* channel = any_channel()) channel->send_task();
