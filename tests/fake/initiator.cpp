@@ -79,10 +79,13 @@ wire::LoginReqRdma InitiatorChannel::login_request(wire::MultiChannelAction want
   const std::uint16_t formats[] = {0x0006, 0x0002, 0x0004, 0x0200};
   request.required_formats = formats[dice().below(4)];
   request.flags = static_cast<std::uint8_t>(wanted);
-  if (dice().chance(0.5)) {  // Linux asks for immediate data, and is not granted any
-    request.flags |= 0x80;
-    request.immediate_offset = std::uint16_t{68};
+  if (dice().chance(0.6)) {
+    // Linux's offset, others, and those that nobody can be granted.
+    const std::uint16_t offsets[] = {68, 68, 68, 52, 72, 128, 48, 70, 60000};
+    request.flags |= wire::immediate_requested;
+    request.immediate_offset = offsets[dice().below(std::size(offsets))];
   }
+  if (dice().chance(0.2)) request.flags |= 0x10;  // solicited notification of a logout
   request.max_iu_bytes = owner.host.iu_bytes_max;
   request.initiator_port = owner.port_id;
   request.target_port = site.port_id;
@@ -303,7 +306,11 @@ std::uint8_t* InitiatorChannel::memory(std::uint64_t address, std::uint32_t key,
   SentCommand& command = commands.at(region.tag);
   if (region.table) {
     const std::size_t at = address - command.table.address;
-    if (access != RemoteAccess::read) fail("a table of descriptors is written");
+    if (access != RemoteAccess::read && !wild) fail("a table of descriptors is written");
+    if (wild && (access != RemoteAccess::read || bytes > command.table_memory.size() - at)) {
+      return nullptr;
+    }
+    if (wild) return command.table_memory.data() + at;
     if (at < command.in_line * sizeof(wire::MemoryDesc) || at > command.table_memory.size() ||
         bytes > command.table_memory.size() - at) {
       fail("RDMA of %zu bytes at %zu of a table with %zu descriptors in the IU", bytes, at,

@@ -215,8 +215,10 @@ void InitiatorChannel::keep_table(SentCommand& command) {
     command.table_memory.insert(command.table_memory.end(), bytes.begin(), bytes.end());
   }
   const std::uint32_t key = (owner.number << 24) | owner.next_key++;
-  command.table = {dice().next(), key, static_cast<std::uint32_t>(command.table_memory.size()), 0};
-  owner.regions[key] = {number, command.tag, nullptr, false, true};
+  const std::uint64_t address = 0x7e0000000000 + dice().below(0x10000);
+  const auto bytes = static_cast<std::uint32_t>(command.table_memory.size());
+  command.table = {address, key, bytes, 0};
+  owner.regions[key] = {number, command.tag, address, address + bytes, nullptr, false, true};
 }
 
 // SRP_CMD, with the descriptors of all pieces, or some, or with the data itself.

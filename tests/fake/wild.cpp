@@ -83,6 +83,9 @@ SentCommand InitiatorChannel::draw_wild_command() {
   command.data_out = command.kind == CommandKind::write || command.kind == CommandKind::unmap;
   const auto medium = static_cast<std::uint32_t>(command.blocks * block_bytes);
   if (dice().chance(0.8)) offer_memory(command, std::max({medium, command.wanted, 1U}));
+  command.immediate = immediate_offset != 0 && command.data_out && dice().chance(0.3) &&
+                      immediate_offset + command.offered <= owner.host.iu_bytes_max;
+  if (command.pieces.size() > 1 && dice().chance(0.3)) keep_table(command);
   return command;
 }
 
@@ -125,9 +128,11 @@ void InitiatorChannel::send_wild() {
   const Fate fate = fate_of(iu, owner.host.iu_bytes_max);
   if (fate == Fate::command) {
     command.unit = {site.tid, number_of(reinterpret_cast<const wire::Cmd*>(iu.data())->lun)};
+    command.solnt = iu[1];
     return send(std::move(command), std::move(iu));
   }
   for (const Piece& piece : command.pieces) owner.regions[piece.key].closed = "no command says so";
+  if (!command.table_memory.empty()) owner.regions[command.table.key].closed = "no command says so";
   if (fate == Fate::task) return send_wild_task(command.tag, std::move(iu));
   if (fate == Fate::cut) doomed = true;
   connection->wire.push_back(std::move(iu));
@@ -138,6 +143,7 @@ void InitiatorChannel::send_wild_task(std::uint64_t tag, Bytes iu) {
   task.tag = tag;
   task.unit = {site.tid, number_of(reinterpret_cast<const wire::TskMgmt*>(iu.data())->lun)};
   task.wild = true;
+  task.solnt = iu[1];
   // If it is a reset, commands to that unit may stay without an answer, older and later ones.
   owner.doubt(site, task.unit, nullptr);
   owner.loose_resets.push_back(task.unit);
