@@ -118,8 +118,9 @@ void show_session(Driver& driver, Session& session, tgt::concat_buf* out) {
                 session.nexus().in_flight(), static_cast<Number>(stats.errors),
                 static_cast<Number>(stats.tasks), static_cast<Number>(stats.bytes_in),
                 static_cast<Number>(stats.bytes_out));
-  concat_printf(out, "    Immediate data: %llu commands; tables fetched: %llu commands\n",
-                static_cast<Number>(stats.immediate), static_cast<Number>(stats.tables));
+  concat_printf(out, "    Immediate data: %llu commands\n    Indirect: %llu commands\n",
+                static_cast<Number>(stats.immediate), static_cast<Number>(stats.indirect));
+  concat_printf(out, "    External tables: %llu commands\n", static_cast<Number>(stats.tables));
   unsigned number = 0;
   for (const auto& connection : driver.listener()->connections()) {
     if (connection->session() != &session) continue;

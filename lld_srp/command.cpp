@@ -143,6 +143,9 @@ void Command::begin() noexcept {
   }
   if (!request_.out.inside.empty()) ++session_.stats().immediate;
   const bool table = request_.out.incomplete() || request_.in.incomplete();
+  if (table || request_.out.descriptors.size() > 1 || request_.in.descriptors.size() > 1) {
+    ++session_.stats().indirect;
+  }
   table ? get_table_memory() : get_memory();
 }
 

@@ -80,7 +80,8 @@ void Connection::on_disconnected(const char* why) noexcept {
 void Connection::on_tick() noexcept {
   if (state_ == State::live) {
     channel_.offer_credits();
-    return channel_.watch_peer();
+    channel_.watch_peer();
+    return poll();  // no event that got lost is missed for longer than a tick
   }
   if (state_ != State::connecting && state_ != State::detached) return;
   if (ticks_left_ > 0 && --ticks_left_ > 0) return;

@@ -24,7 +24,8 @@ struct SessionStats {
   std::uint64_t tasks = 0;
   std::uint64_t errors = 0;     // commands that ended with another status than GOOD
   std::uint64_t immediate = 0;  // commands that brought their data with them
-  std::uint64_t tables = 0;     // commands whose descriptors had to be fetched
+  std::uint64_t indirect = 0;   // commands with a table of descriptors
+  std::uint64_t tables = 0;     // those whose table had to be fetched
 };
 
 struct PendingTaskTag;
