@@ -53,7 +53,8 @@ void ordered_waits_for_other_channels(Lab& lab) {
   lab.stall();
   const Command first = bench.read();
   bench.channel.send(first.encode());
-  // Nothing orders two channels but time: a command that needs no store is answered after `first` has come.
+  // Nothing orders two channels but time: a command that needs no store is answered after `first`
+  // has come.
   must_be_good(bench.run(bench.ready()));
   Command ordered = with(lab.command(other, cdb::test_unit_ready()), attribute::ordered);
   other.send(ordered.encode());

@@ -169,7 +169,8 @@ void well_known_unit(Lab& lab) {
   lab.remark("there is none");
 }
 
-// Two open commands of one tag: the second is refused, or both run; the tag says nothing to a target.
+// Two open commands of one tag: the second is refused, or both run; the tag says nothing to a
+// target.
 void duplicate_tag(Lab& lab) {
   Workbench bench(lab);
   Command first = bench.write(), second = bench.read(1);

@@ -1,4 +1,5 @@
-// Indirect descriptors whose table is not, or not all, in the IU: the target fetches it by RDMA READ.
+// Indirect descriptors whose table is not, or not all, in the IU: the target fetches it by RDMA
+// READ.
 #include "cases.h"
 #include "check.h"
 
@@ -100,7 +101,8 @@ void sum_differs(Lab& lab) {
   bench.must_have_read_nothing();
 }
 
-// Validated after it was fetched, not before: a table that changes meanwhile is taken as it was at one moment.
+// Validated after it was fetched, not before: a table that changes meanwhile is taken as it was at
+// one moment.
 void changes(Lab& lab) {
   Workbench bench(lab);
   Region& table = lab.memory(table_memory);

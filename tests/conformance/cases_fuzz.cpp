@@ -1,5 +1,5 @@
-// Good requests with a few bits wrong. Nobody says what a target must answer: only that it answers or ends the channel,
-// and is none the worse.
+// Good requests with a few bits wrong. Nobody says what a target must answer: only that it answers
+// or ends the channel, and is none the worse.
 #include <cstring>
 #include <memory>
 #include <random>
@@ -36,8 +36,8 @@ Bytes seed_request(Lab& lab, Workbench& bench, std::mt19937& random) {
   return command.encode();
 }
 
-// The tag stays, so that the answer is known; so does the CDB's operation: a lucky flip may not format the disk.
-// IUs too short for a tag are among the cases of framing.
+// The tag stays, so that the answer is known; so does the CDB's operation: a lucky flip may not
+// format the disk. IUs too short for a tag are among the cases of framing.
 void mutate(Bytes& iu, std::mt19937& random) {
   const unsigned flips = 1 + static_cast<unsigned>(random()) % 4;
   for (unsigned i = 0; i < flips; ++i) {

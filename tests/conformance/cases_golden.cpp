@@ -1,5 +1,6 @@
-// IUs known byte by byte. Those that an initiator sends are compared with what this program makes, so that its own
-// mistakes are found, then sent with only the addresses replaced; answers are compared as a whole.
+// IUs known byte by byte. Those that an initiator sends are compared with what this program makes,
+// so that its own mistakes are found, then sent with only the addresses replaced; answers are
+// compared as a whole.
 #include <algorithm>
 #include <cstring>
 

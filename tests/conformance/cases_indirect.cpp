@@ -13,7 +13,8 @@ const std::vector<Sense> bad_field = {sense::invalid_field_in_iu, sense::invalid
 const std::vector<Sense> too_short = {sense::iu_too_short, sense::invalid_iu,
                                       sense::invalid_field_in_iu, sense::invalid_field_in_cdb};
 
-// `bytes` of a region in so many pieces, each of another length than its neighbours, with gaps of 8 bytes.
+// `bytes` of a region in so many pieces, each of another length than its neighbours, with gaps of 8
+// bytes.
 std::vector<Descriptor> pieces(const Region& region, std::size_t bytes, std::size_t count) {
   std::vector<Descriptor> list;
   std::size_t at = 0;
@@ -55,7 +56,8 @@ void moves_in_pieces(Lab& lab, std::size_t count) {
   }
 }
 
-// READ or WRITE in two pieces, whose IU a case then spoils: the header is at 48, the entries are at 68 and 84.
+// READ or WRITE in two pieces, whose IU a case then spoils: the header is at 48, the entries are at
+// 68 and 84.
 Bytes in_two(Workbench& bench, bool out = false) {
   Command command = out ? bench.write() : bench.read();
   (out ? command.out : command.in) =
@@ -186,7 +188,8 @@ void one_bad_key(Lab& lab) {
   check(difference(now, pattern(Workbench::extent_bytes, 1)) < 0, "the medium has changed");
 }
 
-// As many descriptors as one IU can count, in several commands at once: more work requests than a send queue holds.
+// As many descriptors as one IU can count, in several commands at once: more work requests than a
+// send queue holds.
 void many_with_255_pieces(Lab& lab) {
   Workbench bench(lab);
   const std::size_t bytes = 16 * bench.block();

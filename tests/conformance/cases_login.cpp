@@ -1,4 +1,5 @@
-// SRP_LOGIN_REQ in the private data of a connection request: who may come in, and what the answer says.
+// SRP_LOGIN_REQ in the private data of a connection request: who may come in, and what the answer
+// says.
 #include "cases.h"
 #include "check.h"
 
@@ -115,7 +116,8 @@ void refusals_spare_the_session(Lab& lab) {
   lab.prove(channel);
 }
 
-// The CM of an initiator that offers no READ resources may take what the answer offers, as Linux's does.
+// The CM of an initiator that offers no READ resources may take what the answer offers, as Linux's
+// does.
 void no_read_resources(Lab& lab) {
   Terms terms;
   terms.responder_resources = 0;

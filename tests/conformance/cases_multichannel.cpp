@@ -37,7 +37,8 @@ void results(Lab& lab) {
   lab.prove(only);
 }
 
-// All that were accepted work; where there is a limit, the one beyond it is told so and harms nobody.
+// All that were accepted work; where there is a limit, the one beyond it is told so and harms
+// nobody.
 std::list<Channel*> as_many_as_possible(Lab& lab) {
   constexpr std::size_t most = 64;
   std::list<Channel*> channels = {&lab.login()};

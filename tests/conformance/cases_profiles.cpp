@@ -1,4 +1,5 @@
-// Initiators as they are known to behave: their login, their terms, their tags, the shape of their commands.
+// Initiators as they are known to behave: their login, their terms, their tags, the shape of their
+// commands.
 #include <algorithm>
 #include <cstring>
 
@@ -103,7 +104,8 @@ void behaves(Lab& lab, const Profile& profile) {
   check(bench.channel.link().disconnect_and_wait(lab.patience()), "no answer to a DREQ");
 }
 
-// Rev. 10 of the standard had the halves of an identifier in the other order. A target may know only rev. 16a.
+// Rev. 10 of the standard had the halves of an identifier in the other order. A target may know
+// only rev. 16a.
 void rev_10(Lab& lab) {
   LoginRequest request = request_of(lab, ofed_1_5);
   request.target = {request.target.guid, request.target.extension};
@@ -117,7 +119,8 @@ void rev_10(Lab& lab) {
   lab.remark("accepted");
 }
 
-// Linux: channel 0 SINGLE, the others MULTI, each with the same tags of tasks; then all again, after a loss.
+// Linux: channel 0 SINGLE, the others MULTI, each with the same tags of tasks; then all again,
+// after a loss.
 void linux_channels(Lab& lab) {
   for (int round = 0; round < 2; ++round) {
     std::vector<Channel*> channels;

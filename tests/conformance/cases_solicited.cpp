@@ -62,7 +62,8 @@ void tasks(Lab& lab) {
   }
 }
 
-// Without the login's bits the target has promised nothing; it may also not claim to have been asked.
+// Without the login's bits the target has promised nothing; it may also not claim to have been
+// asked.
 void never_unasked(Lab& lab) {
   Workbench bench(lab);
   for (int i = 0; i < 10; ++i) {

@@ -48,8 +48,8 @@ void reserved_ones(Lab& lab) {
   check(channel.run(iu).response.size() == 4, "no response data");
 }
 
-// Command and task race. Either the command's response comes, before that of the task, or never; and after the
-// task's nothing may be written into the initiator's memory any more.
+// Command and task race. Either the command's response comes, before that of the task, or never;
+// and after the task's nothing may be written into the initiator's memory any more.
 void races(Lab& lab, bool out, std::size_t blocks, int rounds) {
   Workbench bench(lab);
   Region& memory = lab.memory(blocks * bench.block());

@@ -1,4 +1,5 @@
-// An SRP channel: a link that has logged in, with its request limit and the requests that are not yet answered.
+// An SRP channel: a link that has logged in, with its request limit and the requests that are not
+// yet answered.
 #pragma once
 
 #include <map>
@@ -25,8 +26,8 @@ class Channel {
   // What is owed no response: rubbish, responses, log-outs.
   void send_unanswered(View iu) { link_->send(iu, patience()); }
 
-  // The response to a request; others that come in the meantime are kept. Fails the case if it does not come, if
-  // the channel ends, or if something comes that nobody has asked for.
+  // The response to a request; others that come in the meantime are kept. Fails the case if it does
+  // not come, if the channel ends, or if something comes that nobody has asked for.
   Response await(Tag tag);
   Response run(View request);  // send, and await what has the tag at its offset 8
   // The same within a time; none: it did not come.
@@ -34,14 +35,16 @@ class Channel {
   // The next response, whichever it is.
   Response await_any();
 
-  // A request whose response will never come, because a task has aborted it. If it comes, the case fails.
+  // A request whose response will never come, because a task has aborted it. If it comes, the case
+  // fails.
   void forget(Tag tag);
   void remember(Tag tag) { forgotten_.erase(tag); }  // it is used again
   // Takes what is still being answered; forgets what is not, once nothing has come for a while.
   void settle();
   [[nodiscard]] bool is_owed(Tag tag) const { return owed_.contains(tag); }
 
-  // The target must end this channel. T_LOGOUT before its end, and responses to `owed` requests, are allowed.
+  // The target must end this channel. T_LOGOUT before its end, and responses to `owed` requests,
+  // are allowed.
   void must_end(const char* because_of);
   // Nothing may come for a while: no late response, no end.
   void must_be_silent(int ms);

@@ -1,5 +1,5 @@
-// SRP information units, written and read independently of any target's sources. Layouts: SRP r16a, clause 6, with
-// the immediate data of SRP-2; the RDMA/CM form of the login request is Linux's.
+// SRP information units, written and read independently of any target's sources. Layouts: SRP r16a,
+// clause 6, with the immediate data of SRP-2; the RDMA/CM form of the login request is Linux's.
 #pragma once
 
 #include <array>
@@ -166,7 +166,8 @@ struct Response {
 
   [[nodiscard]] std::string describe() const;  // "status 02 sense 5/0e/03 ..." for messages
 };
-// Fails the case if it is not well-formed: lengths add up to what came, flags agree with fields, reserved is zero.
+// Fails the case if it is not well-formed: lengths add up to what came, flags agree with fields,
+// reserved is zero.
 Response parse_response(View bytes);
 
 struct Sense {

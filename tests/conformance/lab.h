@@ -1,5 +1,5 @@
-// What every case is run with: the target, ways to log in to it, memory for it to reach, its disk, and the proofs that
-// a case has done no harm.
+// What every case is run with: the target, ways to log in to it, memory for it to reach, its disk,
+// and the proofs that a case has done no harm.
 #pragma once
 
 #include <functional>
@@ -38,7 +38,8 @@ class Lab {
   Attempt attempt(const LoginRequest& request, const Terms& terms = {}) {
     return attempt(request.encode(), terms);
   }
-  // Fails the case if it is refused. Unit attentions of the new nexus are taken, so that a case meets none.
+  // Fails the case if it is refused. Unit attentions of the new nexus are taken, so that a case
+  // meets none.
   Channel& login(const LoginRequest& request, const Terms& terms = {});
   Channel& login() { return login(request()); }
   Channel&
@@ -75,8 +76,8 @@ class Lab {
 
   // ---- after a case ----
 
-  // Channels that should live move data and have all their credits; if none lives, a new login can. So does the
-  // bystander. Then everything of the case is closed.
+  // Channels that should live move data and have all their credits; if none lives, a new login can.
+  // So does the bystander. Then everything of the case is closed.
   void prove_unharmed();
   void prove_bystander();
   void clean_up() noexcept;

@@ -51,7 +51,8 @@ class Link {
   // Only asks, and does not look at the answer.
   void request(View private_data);
 
-  // A SEND of up to iu_bytes_max. Returns before it is delivered; waits only when all send buffers are in use.
+  // A SEND of up to iu_bytes_max. Returns before it is delivered; waits only when all send buffers
+  // are in use.
   void send(View bytes, Deadline deadline);
 
   // The next IU that came, or none: the time is over or the connection is broken.

@@ -91,7 +91,8 @@ int list_cases(const Options& options) {
   return 0;
 }
 
-// Caches and pools fill during a run, so this bounds what is plainly a leak; single cases look closer.
+// Caches and pools fill during a run, so this bounds what is plainly a leak; single cases look
+// closer.
 bool memory_grew(const Lab& lab, std::int64_t before_kib) {
   const std::int64_t grown = lab.target_memory_kib() - before_kib;
   const bool too_much = grown > std::int64_t{lab.options().memory_growth_mib} * 1024;

@@ -7,7 +7,8 @@ namespace conformance {
 
 TaskManagement task_of(Lab& lab, Channel& channel, std::uint8_t function);
 
-// Its RSP_CODE. The response must have the only form it may have: 40 bytes, status 0, RSPVALID alone.
+// Its RSP_CODE. The response must have the only form it may have: 40 bytes, status 0, RSPVALID
+// alone.
 std::uint8_t run_task(Channel& channel, const TaskManagement& task);
 
 // One of these codes, the first one if --strict.

@@ -79,8 +79,8 @@ class Region {
   Mr mr_;
 };
 
-// The target's address, and our device that reaches it. librdmacm keeps its device open for the whole process, so
-// one protection domain serves all connections.
+// The target's address, and our device that reaches it. librdmacm keeps its device open for the
+// whole process, so one protection domain serves all connections.
 class Fabric {
  public:
   Fabric(const char* host, const char* port);
@@ -102,7 +102,8 @@ class Fabric {
   bool iwarp_ = false;
 };
 
-// The next event of a channel, acknowledged when this goes out of scope; empty when the time is over.
+// The next event of a channel, acknowledged when this goes out of scope; empty when the time is
+// over.
 class CmEvent {
  public:
   CmEvent(rdma_event_channel& channel, Deadline deadline);

@@ -1,5 +1,5 @@
-// For cases about a single command: a channel, memory of either direction with a filler around what is used, and an
-// extent of the disk whose content is known.
+// For cases about a single command: a channel, memory of either direction with a filler around what
+// is used, and an extent of the disk whose content is known.
 #pragma once
 
 #include "lab.h"
