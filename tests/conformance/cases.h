@@ -9,9 +9,8 @@
 namespace conformance {
 
 struct Case {
-  const char* name;  // GROUP/WHAT
-  const char*
-      source;  // "N": negative case N of the collection that README.md describes; otherwise a clause
+  const char* name;    // GROUP/WHAT
+  const char* source;  // as README.md explains
   const char* demand;  // what a target must do
   std::function<void(Lab&)> run;
 };

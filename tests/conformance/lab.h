@@ -42,8 +42,8 @@ class Lab {
   // meets none.
   Channel& login(const LoginRequest& request, const Terms& terms = {});
   Channel& login() { return login(request()); }
-  Channel&
-  join();  // one more channel of the same nexus; skips the case where the target wants no more than one
+  // One more channel of the same nexus; skips the case where the target wants no more than one.
+  Channel& join();
   // The login must be refused for one of these reasons, the first one if --strict.
   void must_be_refused(const Attempt& attempt, std::initializer_list<std::uint32_t> reasons);
   void
