@@ -20,6 +20,7 @@ struct Medium {
   bool exists = false;
   bool block_device = false;  // SBC or MMC: lengths count blocks
   unsigned block_shift = 9;   // log2 of the block length
+  bool null_store = false;    // its store moves nothing
 
   bool operator==(const Medium&) const = default;
 };

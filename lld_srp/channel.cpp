@@ -31,7 +31,7 @@ constexpr int foreign_attribute_bits = 0x01e00000;
 
 }  // namespace
 
-DescriptorCursor::Range DescriptorCursor::next(std::uint32_t bytes_max) noexcept {
+DescriptorCursor::Range DescriptorCursor::peek(std::uint32_t bytes_max) noexcept {
   while (in_first_ == descriptors_.front().bytes) {  // also skips empty ones
     descriptors_ = descriptors_.subspan(1);
     in_first_ = 0;
@@ -39,11 +39,13 @@ DescriptorCursor::Range DescriptorCursor::next(std::uint32_t bytes_max) noexcept
   const wire::MemoryDesc& first = descriptors_.front();
   const std::uint32_t rest = first.bytes - in_first_;
   const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>({rest, bytes_max, left_}));
-  const Range range{first.address + in_first_, first.key, bytes, offset_};
+  return {first.address + in_first_, first.key, bytes, offset_};
+}
+
+void DescriptorCursor::pass(std::uint32_t bytes) noexcept {
   in_first_ += bytes;
   offset_ += bytes;
   left_ -= bytes;
-  return range;
 }
 
 Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id, const ChannelSizes& sizes,
@@ -67,7 +69,10 @@ Channel::Channel(Device& device, Connection& connection, rdma_cm_id& id, const C
     throw std::system_error(ENOBUFS, std::generic_category(), "srpt_srq_size");
   }
   const std::uint32_t cqes_max = device.limits().cqes_max;
-  const std::uint32_t cqes_for_receives = receives_wanted(sizes);
+  const std::uint32_t cqes_for_receives = receives_.sizes().posted;
+  if (!own_receives_ && cqes_for_receives >= cqes_max) {
+    throw std::system_error(ENOSPC, std::generic_category(), "a CQ of srpt_srq_size");
+  }
   const std::uint32_t cqes_for_sends =
       cqes_max > cqes_for_receives ? cqes_max - cqes_for_receives : 1;
   sizes_.rdma_bytes_max = std::min(sizes.rdma_bytes_max, device.limits().message_bytes_max);
@@ -86,7 +91,8 @@ Channel::~Channel() {
 }
 
 void Channel::create_queue_pair() {
-  const auto cqes = static_cast<int>(receives_wanted(sizes_) + send_wrs_);
+  // A peer may use up all receives that are posted, whatever its request limit.
+  const auto cqes = static_cast<int>(receives_.sizes().posted + send_wrs_);
   cq_.reset(verbs::required(
       ibv_create_cq(&device_.context(), cqes, this, &device_.completions(), 0), "ibv_create_cq"));
   verbs::require(ibv_req_notify_cq(cq_.get(), 0), "ibv_req_notify_cq");
@@ -145,14 +151,17 @@ void Channel::leave(const char* why, wire::LogoutReason reason) noexcept {
   // Before the initiator has sent something it may not be ready to receive.
   if (!sizes_.t_logout || !heard_ || noticing_) return fail(why);
   goodbye_ = why;
-  notify(build_t_logout(reason));
+  loop_.defer(attention_);  // what it serves is abandoned now
+  notify(build_t_logout(reason), sizes_.solicited_logout);
 }
 
 // Each is at most as long as a response to a task.
 template <class IuOfOurs>
-void Channel::notify(const IuOfOurs& iu) noexcept {
+void Channel::notify(IuOfOurs iu, bool solicited) noexcept {
   static_assert(sizeof iu <= wire::task_rsp_bytes);
   noticing_ = true;
+  if (solicited) iu.solnt = wire::solicited;
+  notice_.solicited = solicited;
   notice_.iu = response_iu(2 * sizes_.credits);
   notice_.iu_bytes = sizeof iu;
   std::memcpy(notice_.iu, &iu, sizeof iu);
@@ -165,11 +174,11 @@ void Channel::on_notice() noexcept {
   if (goodbye_ != nullptr) fail(goodbye_);
 }
 
-void Channel::offer_credits() noexcept {
-  if (closing() || noticing_ || !heard_ || !credits_.stuck()) return;
+void Channel::offer_credits(std::uint32_t unanswered) noexcept {
+  if (closing() || noticing_ || !heard_ || !credits_.stuck(unanswered)) return;
   const std::uint32_t delta = credits_.announce();
   trace(Trace::credit, "QP 0x%x: SRP_CRED_REQ, %u credits", qp_num_, delta);
-  notify(build_cred_req(delta));
+  notify(build_cred_req(delta), sizes_.solicited_credits);
 }
 
 void Channel::destroy_queue_pair() noexcept {
@@ -195,14 +204,16 @@ void Channel::drain_receives() noexcept {
   ibv_wc wcs[poll_batch];
   int count = 0;
   while ((count = ibv_poll_cq(cq_.get(), poll_batch, wcs)) > 0) {
-    for (int i = 0; i < count; ++i) {
-      verbs::Work& work = verbs::Work::of(wcs[i]);
-      if (work.kind != verbs::WorkKind::receive) continue;
-      auto& receive = static_cast<Receive&>(work);
-      receives_.take(receive, 0);
-      receives_.release(receive);
-    }
+    for (int i = 0; i < count; ++i) give_up(wcs[i]);
   }
+}
+
+void Channel::give_up(const ibv_wc& wc) noexcept {
+  verbs::Work& work = verbs::Work::of(wc);
+  if (work.kind != verbs::WorkKind::receive) return;
+  auto& receive = static_cast<Receive&>(work);
+  receives_.take(receive, 0);
+  receives_.release(receive);
   post_receives();
 }
 
@@ -245,8 +256,9 @@ bool Channel::cancel(Fetch& fetch) noexcept {
 }
 
 void Channel::pump() noexcept {
-  while (!failed() && !said_goodbye() && !replies_.empty() && send_wrs_used_ < send_wrs_) {
-    if (!post_reply(replies_.front())) break;
+  while (!failed() && !said_goodbye() && !replies_.empty()) {
+    const std::uint32_t places = places_for_replies();
+    if (places == 0 || !post_reply(replies_.front(), places)) break;
   }
   while (!closing() && !fetches_.empty() && send_wrs_used_ < send_wrs_ &&
          reads_posted_ < sizes_.read_depth) {
@@ -254,8 +266,34 @@ void Channel::pump() noexcept {
   }
 }
 
+// Soft iWARP (siw, siw_try_1seg) sends other bytes than it should of a message of up to 32 bytes
+// whose source lies across the end of a page.
+DescriptorCursor::Range Channel::next_message(DescriptorCursor& cursor,
+                                              const std::uint8_t* from) noexcept {
+  constexpr std::uint32_t short_bytes = 32;
+  auto range = cursor.peek(sizes_.rdma_bytes_max);
+  if (device_.limits().iwarp && range.bytes <= short_bytes) {
+    const std::uint64_t source =
+        from != nullptr ? reinterpret_cast<std::uint64_t>(from) + range.offset : range.address;
+    const auto left_of_page = static_cast<std::uint32_t>(page_bytes - source % page_bytes);
+    range.bytes = std::min(range.bytes, left_of_page);
+  }
+  cursor.pass(range.bytes);
+  return range;
+}
+
+// Replies leave room for the READs that wait and may be posted: data-in must not keep data-out back.
+std::uint32_t Channel::places_for_replies() const noexcept {
+  const std::uint32_t free = send_wrs_ - send_wrs_used_;
+  if (fetches_.empty()) return free;
+  const std::uint32_t reads =
+      sizes_.read_depth > reads_posted_ ? sizes_.read_depth - reads_posted_ : 0;
+  const std::uint32_t kept = std::min(reads, send_wrs_ / 2);
+  return free > kept ? free - kept : 0;
+}
+
 bool Channel::post_read(Fetch& fetch) noexcept {
-  const auto range = fetch.from.next(sizes_.rdma_bytes_max);
+  const auto range = next_message(fetch.from, nullptr);
   ibv_sge sge{reinterpret_cast<std::uint64_t>(fetch.to + range.offset), range.bytes, fetch.lkey};
   ibv_send_wr wr{};
   wr.wr_id = fetch.id();
@@ -277,10 +315,10 @@ bool Channel::post_read(Fetch& fetch) noexcept {
 // iWARP each WRITE does: soft iWARP (siw) hands TCP the very pages of one that is not signaled, and
 // TCP may send them after the response that follows has completed, and the pages serve another
 // command.
-bool Channel::post_reply(Reply& reply) noexcept {
+bool Channel::post_reply(Reply& reply, std::uint32_t places) noexcept {
   ibv_send_wr wrs[chain_max];
   ibv_sge sges[chain_max];
-  const unsigned room = std::min<unsigned>(chain_max, send_wrs_ - send_wrs_used_);
+  const unsigned room = std::min<unsigned>(chain_max, places);
   unsigned count = 0;
   const bool each_reports = device_.limits().iwarp;
   const auto add = [&](const std::uint8_t* data, std::uint32_t bytes, std::uint32_t lkey) {
@@ -297,7 +335,7 @@ bool Channel::post_reply(Reply& reply) noexcept {
   };
 
   while (count < room && !reply.to.done()) {
-    const auto range = reply.to.next(sizes_.rdma_bytes_max);
+    const auto range = next_message(reply.to, reply.from);
     ibv_send_wr* write = add(reply.from + range.offset, range.bytes, reply.lkey);
     write->opcode = IBV_WR_RDMA_WRITE;
     write->wr.rdma.remote_addr = range.address;
@@ -346,8 +384,11 @@ void Channel::watch_peer() noexcept {
   }
   if (send_wrs_used_ != 0) {
     if (++silent_ticks_ >= 2 * sizes_.keepalive_s * ticks_per_second) {
-      fail("the initiator is silent");
+      return fail("the initiator is silent");
     }
+    // Soft iWARP (siw) may leave what was posted where it is until something else is.
+    const bool nudge = device_.limits().iwarp && silent_ticks_ % ticks_per_second == 1;
+    if (nudge && send_wrs_used_ < send_wrs_) post_keepalive();
     return;
   }
   silent_ticks_ = 0;

@@ -40,7 +40,14 @@ class DescriptorCursor {
 
   [[nodiscard]] bool done() const noexcept { return left_ == 0; }
   // The next range, no longer than bytes_max. Precondition: not done().
-  Range next(std::uint32_t bytes_max) noexcept;
+  Range peek(std::uint32_t bytes_max) noexcept;
+  // Passes bytes of it.
+  void pass(std::uint32_t bytes) noexcept;
+  Range next(std::uint32_t bytes_max) noexcept {
+    const Range range = peek(bytes_max);
+    pass(range.bytes);
+    return range;
+  }
 
  private:
   std::span<const wire::MemoryDesc> descriptors_;
@@ -83,6 +90,8 @@ struct ChannelSizes {
   unsigned keepalive_s = 30;           // after so long without traffic the peer is asked; twice
                                        // that without an acknowledgement, and it is gone
   bool t_logout = false;               // say goodbye
+  bool solicited_logout = false;       // with a solicited event
+  bool solicited_credits = false;      // SRP_CRED_REQ with a solicited event
 };
 
 class Channel {
@@ -119,6 +128,8 @@ class Channel {
   [[nodiscard]] bool queue_pair_destroyed() const noexcept { return !qp_; }
 
   // ---- receiving ----
+  // A completion that nobody will look at: what it gave back is spare again.
+  void give_up(const ibv_wc& wc) noexcept;
   // A receive completed: it is the caller's until release().
   void take(Receive& receive, std::uint32_t bytes) noexcept;
   void release(Receive& receive) noexcept;
@@ -146,7 +157,10 @@ class Channel {
   [[nodiscard]] bool cancel(Fetch& fetch) noexcept;
 
   // Announces credits that no response will, if the initiator cannot send because of them.
-  void offer_credits() noexcept;
+  // unanswered: requests that are served and get no response.
+  void offer_credits(std::uint32_t unanswered) noexcept;
+  // Are its receives the device's?
+  [[nodiscard]] bool shares_receives() const noexcept { return !own_receives_; }
 
   // A response buffer for the command or task with this index, sizes().response_bytes long.
   [[nodiscard]] std::uint8_t* response_iu(std::uint32_t index) const noexcept;
@@ -179,15 +193,18 @@ class Channel {
   void create_queue_pair();
   void post_receives() noexcept;
   bool post_read(Fetch& fetch) noexcept;
-  bool post_reply(Reply& reply) noexcept;
+  bool post_reply(Reply& reply, std::uint32_t places) noexcept;
   bool post(ibv_send_wr& first, unsigned count) noexcept;
+  // What one RDMA message moves. from: our memory, null where the data is the initiator's.
+  DescriptorCursor::Range next_message(DescriptorCursor& cursor, const std::uint8_t* from) noexcept;
   [[nodiscard]] bool said_goodbye() const noexcept {
     return goodbye_ != nullptr && !notice_.is_linked();
   }
   void post_keepalive() noexcept;
   void drain_receives() noexcept;
   template <class IuOfOurs>
-  void notify(const IuOfOurs& iu) noexcept;
+  void notify(IuOfOurs iu, bool solicited) noexcept;
+  [[nodiscard]] std::uint32_t places_for_replies() const noexcept;
 
   Device& device_;
   Connection& connection_;

@@ -280,7 +280,7 @@ std::uint16_t Command::screen(tgt::scsi_lu& lu) noexcept {
 void Command::fill_scsi() noexcept {
   static_cast<tgt::scsi_cmd&>(scsi_) = {};
   std::uint8_t* const scratch = channel_.device().scratch();
-  // tgtd reads data-out only; its interface does not say so.
+  // A receive is ours to write as well: WRITE SAME puts the LBA into its block.
   std::uint8_t* const out = plan_.out_in_place
                                 ? const_cast<std::uint8_t*>(request_.out.inside.data())
                                 : (plan_.out_room ? buffer_.data : scratch);

@@ -26,6 +26,7 @@ const char* doing(verbs::WorkKind kind) noexcept {
   log_error("%s: %s failed: %s (vendor error 0x%x)", channel.connection().peer().c_str(),
             doing(verbs::Work::of(wc).kind), ibv_wc_status_str(wc.status), wc.vendor_err);
   channel.fail("a work request failed");
+  channel.give_up(wc);
 }
 
 void dispatch(Channel& channel, const ibv_wc& wc) noexcept {
@@ -61,10 +62,10 @@ int take(Channel& channel, int limit) noexcept {
   bool flushed = false;
   while (taken < limit) {
     const int count = channel.poll(wcs);
-    for (int i = 0; i < count && !channel.failed(); ++i) {
+    for (int i = 0; i < count; ++i) {
       const bool flush = wcs[i].status == IBV_WC_WR_FLUSH_ERR;
       flushed = flushed || flush;
-      if (!flush) dispatch(channel, wcs[i]);
+      flush || channel.failed() ? channel.give_up(wcs[i]) : dispatch(channel, wcs[i]);
     }
     taken += count;
     if (count < poll_batch || channel.failed()) break;

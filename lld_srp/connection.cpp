@@ -63,6 +63,7 @@ void Connection::refuse(const wire::LoginRej& rej) noexcept {
 }
 
 void Connection::shut_down() noexcept {
+  hurried_ = true;
   channel_.fail("the driver stops");
   on_attention();
 }
@@ -79,15 +80,24 @@ void Connection::on_disconnected(const char* why) noexcept {
 
 void Connection::on_tick() noexcept {
   if (state_ == State::live) {
-    channel_.offer_credits();
+    offer_credits();
     channel_.watch_peer();
-    return poll();  // no event that got lost is missed for longer than a tick
+    return poll();  // soft iWARP (siw) loses an event now and then
   }
-  if (state_ != State::connecting && state_ != State::detached) return;
+  if (state_ == State::closing) return;
   if (ticks_left_ > 0 && --ticks_left_ > 0) return;
+  if (state_ == State::draining) return destroy_queue_pair();
   if (state_ == State::connecting) return channel_.fail("login was not completed in time");
   peer_gone_ = true;
   loop_.defer(attention_);
+}
+
+// Only where the initiator seems to be out of credits, because it means to count.
+void Connection::offer_credits() noexcept {
+  if (channel_.credits().held() > 1 || session_ == nullptr) return;
+  channel_.offer_credits(session_->tasks().count_if([this](const TaskSet::Entry& entry) {
+    return entry.origin == &channel_ && entry.aborted();
+  }));
 }
 
 void Connection::on_receive(Receive& receive, std::uint32_t bytes) noexcept {
@@ -165,9 +175,18 @@ void Connection::serve_parked() noexcept {
   }
 }
 
+// What tgtd still works on is abandoned: the session's other channels wait behind it.
+void Connection::abandon_commands() noexcept {
+  if (session_ == nullptr) return;
+  (void)session_->tasks().abort_if(
+      [this](const TaskSet::Entry& entry) { return entry.origin == &channel_; });
+}
+
 void Connection::on_attention() noexcept {
+  if (channel_.closing()) abandon_commands();
   if (!channel_.failed()) return;
   if (state_ == State::connecting || state_ == State::live) close();
+  if (state_ == State::draining && (hurried_ || drained_)) destroy_queue_pair();
   if (state_ == State::closing) leave_session();
   if (state_ != State::detached || !peer_gone_) return;
   id_.reset();
@@ -181,13 +200,24 @@ void Connection::close() noexcept {
   // the id rejects; a device that is gone sends nothing. There is nothing to wait for then.
   const bool silent = state_ == State::connecting || channel_.device().removed();
   if (silent || rdma_disconnect(id_.get()) != 0) peer_gone_ = true;
+  abandon_commands();
+  state_ = State::draining;
+  ticks_left_ = drain_s_max * ticks_per_second;
+  if (!channel_.shares_receives() || channel_.device().removed()) destroy_queue_pair();
+}
+
+// Later: a queue pair whose event is not acknowledged yet cannot be destroyed.
+void Connection::on_last_receive() noexcept {
+  drained_ = true;
+  loop_.defer(attention_);
+}
+
+// Of a shared receive queue the queue pair may hold one more receive, which it gives back before it
+// says that this was the last.
+void Connection::destroy_queue_pair() noexcept {
   state_ = State::closing;
   channel_.destroy_queue_pair();
-  // What tgtd still works on is abandoned: the session's other channels wait behind it.
-  if (session_) {
-    (void)session_->tasks().abort_if(
-        [this](const TaskSet::Entry& entry) { return entry.origin == &channel_; });
-  }
+  loop_.defer(attention_);
   for (Task& task : tasks_) task.drop();
   for (Command& command : commands_) command.drop();
 }

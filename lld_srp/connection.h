@@ -48,13 +48,18 @@ class Connection {
   void refuse(const wire::LoginRej& rej) noexcept;
   // If the channel has failed, takes it as far down as it goes now. Not from within its
   // completions.
-  void finish_closing() noexcept { on_attention(); }
+  void finish_closing() noexcept {
+    hurried_ = channel_.failed();
+    on_attention();
+  }
   // Takes the connection down now, without waiting for anybody: the driver ends.
   void shut_down() noexcept;
 
   // From the CM.
   void on_established() noexcept;
   void on_disconnected(const char* why) noexcept;
+  // From the device: the queue pair has given back its last receive.
+  void on_last_receive() noexcept;
   void on_tick() noexcept;
 
   // From completions.
@@ -69,6 +74,7 @@ class Connection {
   enum class State : std::uint8_t {
     connecting,  // until ESTABLISHED or the first IU
     live,
+    draining,  // the queue pair has failed and gives back receives that it shares
     closing,   // the queue pair is destroyed; commands come home
     detached,  // out of the session; the CM has not confirmed yet
     gone,
@@ -79,6 +85,9 @@ class Connection {
   [[nodiscard]] bool can_start(const Receive& receive) const noexcept;
   void on_attention() noexcept;
   void close() noexcept;
+  void destroy_queue_pair() noexcept;
+  void abandon_commands() noexcept;
+  void offer_credits() noexcept;
   void leave_session() noexcept;
 
   EventLoop& loop_;
@@ -95,8 +104,10 @@ class Connection {
   std::deque<Command> commands_;
   std::deque<Task> tasks_;
   State state_ = State::connecting;
+  bool hurried_ = false;    // no time for draining
+  bool drained_ = false;    // nothing more comes
   bool peer_gone_ = false;  // the CM has said that the connection is over
-  unsigned ticks_left_;     // of connecting, and of detached
+  unsigned ticks_left_;     // of connecting, draining and detached
 };
 
 }  // namespace srp

@@ -37,9 +37,11 @@ class CreditLedger {
     return std::exchange(earned_, 0);
   }
 
-  // The initiator can send no command (it keeps its last credit for a task), and nothing that we
-  // serve will answer: its credits came back without a response.
-  [[nodiscard]] bool stuck() const noexcept { return held_ <= 1 && serving_ == 0 && earned_ != 0; }
+  // The initiator can send no command (it keeps its last credit for a task), and of what we serve
+  // all is unanswered, that is without a response to come: its credits wait for none.
+  [[nodiscard]] bool stuck(std::uint32_t unanswered) const noexcept {
+    return held_ <= 1 && serving_ <= unanswered && earned_ != 0;
+  }
 
   [[nodiscard]] std::uint32_t total() const noexcept { return total_; }
   [[nodiscard]] std::uint32_t held() const noexcept { return held_; }

@@ -50,10 +50,10 @@ std::optional<ReceiveQueue> make_shared_receives(ibv_pd& pd, const DeviceLimits&
     return std::nullopt;
   }
   ibv_srq_init_attr init{};
-  init.attr.max_wr = std::min(settings.srpt_srq_size, limits.srq_wrs_max);
+  const std::uint32_t receives = std::min(settings.srpt_srq_size, limits.srq_wrs_max);
+  init.attr.max_wr = receives;
   init.attr.max_sge = 1;
   verbs::Srq srq{verbs::required(ibv_create_srq(&pd, &init), "ibv_create_srq")};
-  const std::uint32_t receives = std::min(settings.srpt_srq_size, limits.srq_wrs_max);
   const ReceiveSizes sizes{receives, receives, settings.srp_max_req_size,
                            settings.immediate_data ? usual_immediate_offset : 0};
   return std::make_optional<ReceiveQueue>(pd, sizes, std::move(srq));
@@ -131,6 +131,9 @@ void Device::handle_async(ibv_async_event& event) noexcept {
       log_error("device %s: %s", name_.c_str(), ibv_event_type_str(event.event_type));
       callbacks_.on_queue_pair_error(*static_cast<Channel*>(event.element.cq->cq_context));
       return;
+    case IBV_EVENT_QP_LAST_WQE_REACHED:
+      return callbacks_.on_last_receive(*static_cast<Channel*>(event.element.qp->qp_context));
+    case IBV_EVENT_SRQ_ERR:  // with it all channels are lost; the next login opens the device anew
     case IBV_EVENT_DEVICE_FATAL:
       log_error("device %s: %s", name_.c_str(), ibv_event_type_str(event.event_type));
       mark_removed();  // the next tick closes what is on it

@@ -36,6 +36,7 @@ class Device {
     void (*on_event)(Channel&) noexcept;             // the channel's CQ raised an event
     void (*poll)(Channel&) noexcept;                 // its completions are to be looked at
     void (*on_queue_pair_error)(Channel&) noexcept;  // asynchronous error of its queue pair or CQ
+    void (*on_last_receive)(Channel&) noexcept;      // of a shared queue, by a failed queue pair
   };
 
   // Opens the device; throws std::system_error.

@@ -184,6 +184,8 @@ std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) no
   request.target_port = wire->target_port;
   request.action = static_cast<wire::MultiChannelAction>(wire->flags & wire::action_mask);
   request.solicited = (wire->flags & wire::solicited_mask) != 0;
+  request.solicited_logout = (wire->flags & wire::solicited_t_logout) != 0;
+  request.solicited_credits = (wire->flags & wire::solicited_cred_req) != 0;
   request.immediate = (wire->flags & wire::immediate_requested) != 0;
   request.immediate_offset = wire->immediate_offset;
 

@@ -83,7 +83,9 @@ struct LoginRequest {
   std::uint32_t max_iu_bytes;
   wire::PortId initiator_port;
   wire::PortId target_port;
-  bool solicited;  // it asks for solicited notification of some of our IUs
+  bool solicited;  // it asks for solicited notification of some of our IUs, among them perhaps
+  bool solicited_logout;
+  bool solicited_credits;  // SRP_CRED_REQ
   bool immediate;  // it asks for immediate data, at this offset from the start of an SRP_CMD
   std::uint16_t immediate_offset;
 };

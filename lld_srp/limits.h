@@ -54,6 +54,10 @@ inline constexpr unsigned task_answer_s_max = 4;
 // How long a closing connection waits for the other side to confirm before it forgets it.
 inline constexpr unsigned disconnect_s_max = 5;
 
+// How long a queue pair that shares its receives may take to give back the last one. Some devices
+// (soft-RoCE, soft iWARP) never say that it was the last.
+inline constexpr unsigned drain_s_max = 1;
+
 // How long a goodbye (SRP_T_LOGOUT) may take to leave before the channel is closed without it.
 inline constexpr unsigned goodbye_s_max = 1;
 

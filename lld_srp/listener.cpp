@@ -54,6 +54,7 @@ const Device::Callbacks Listener::device_callbacks = {
     },
     poll,
     [](Channel& channel) noexcept { channel.fail("asynchronous error of the queue pair"); },
+    [](Channel& channel) noexcept { channel.connection().on_last_receive(); },
 };
 
 Listener::Listener(const Settings& settings, TargetPorts& ports, EventLoop& loop)
@@ -267,9 +268,11 @@ void Listener::on_connect_request(CmEvent& event) {
               initiator.gid.size());
   LoginRequest request;
   const auto fault = parse_login({event.private_data.data(), event.private_bytes}, request);
-  trace(Trace::login, "login request of %s: IU %u bytes, formats 0x%04x, action %u, immediate %d",
+  trace(Trace::login,
+        "login request of %s: IU %u bytes, formats 0x%04x, action %u, immediate %d, READs %u",
         to_string(request.initiator_port).c_str(), request.max_iu_bytes, request.required_formats,
-        static_cast<unsigned>(request.action), request.immediate ? request.immediate_offset : -1);
+        static_cast<unsigned>(request.action), request.immediate ? request.immediate_offset : -1,
+        event.param.initiator_depth);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
   try {
@@ -280,6 +283,12 @@ void Listener::on_connect_request(CmEvent& event) {
     const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
     if (verdict.port == nullptr) {
       return refuse(std::move(owned), request, initiator, verdict.reason, verdict.why.c_str());
+    }
+    // InfiniBand's CM adopts what we answer; iWARP holds each side to what it has offered.
+    if (event.param.initiator_depth == 0 &&
+        event.id->verbs->device->transport_type == IBV_TRANSPORT_IWARP) {
+      return refuse(std::move(owned), request, initiator, wire::LoginRejReason::unspecified,
+                    "it lets us have no RDMA READ outstanding: writes would be impossible");
     }
     log_in(owned, event, request, initiator, *verdict.port);
   } catch (const std::exception& error) {
@@ -303,6 +312,8 @@ ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& reque
   sizes.rnr_timer = static_cast<std::uint8_t>(settings_.rnr_timer);
   sizes.keepalive_s = settings_.keepalive_s;
   sizes.t_logout = settings_.t_logout;
+  sizes.solicited_logout = request.solicited_logout;
+  sizes.solicited_credits = request.solicited_credits;
   return sizes;
 }
 

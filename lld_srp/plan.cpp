@@ -18,7 +18,7 @@ constexpr std::uint32_t clamp32(std::uint64_t value) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xffffffff));
 }
 
-// tgtd only looks at what goes to the medium, but wants it aligned for stores that bypass the page
+// What goes to the medium tgtd leaves as it is, but for the block of a WRITE SAME; it wants it aligned for stores that bypass the page
 // cache. Parameter lists it reads without regard to their length: they get a zeroed page.
 bool serves_in_place(const DataBuffer& out, CdbKind kind) noexcept {
   return kind == CdbKind::medium_write && !out.inside.empty() &&
@@ -34,6 +34,7 @@ Medium medium_of(const tgt::scsi_lu* lu) noexcept {
   const auto type = tgt::device_type(*lu);
   medium.block_device = type == tgt::DeviceType::disk || type == tgt::DeviceType::cd;
   medium.block_shift = lu->blk_shift;
+  medium.null_store = tgt::bs_name(*lu) == "null";
   return medium;
 }
 
@@ -61,7 +62,7 @@ std::uint16_t make_plan(const CmdRequest& request, const tgt::scsi_lu* lu, std::
       if (fetch < plan.out_wanted) return static_cast<std::uint16_t>(CmdFault::invalid_field);
       break;
     case CdbKind::medium_read: {
-      plan.zero_in = tgt::bs_name(*lu) == "null";
+      plan.zero_in = plan.medium.null_store;
       // Stores that bypass the page cache read whole blocks or nothing; the rest is cut off.
       const std::uint64_t block = std::uint64_t{1} << lu->blk_shift;
       in = std::min(plan.in_wanted, (in + block - 1) / block * block);

@@ -1,8 +1,9 @@
 // Registered buffers for IUs, and the queue that they are posted to: a channel's own, or one that
 // all channels of a device share (SRQ).
 //
-// A receive is posted, or holds what arrived and is somebody's until release(), or is spare. There
-// are more than are posted, so that requests that are being served never keep new ones out.
+// A receive is posted, or holds what arrived and is somebody's until release(), or is spare. A
+// channel of its own has more than are posted, so that requests that are being served never keep
+// new ones out; of a shared queue all are posted, and those that are held are missing there.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -55,7 +56,7 @@ class ReceiveQueue {
   ReceiveSizes sizes_;
   std::size_t stride_;
   verbs::RegisteredMemory memory_;
-  verbs::Srq srq_;  // goes before the memory that is posted to it
+  verbs::Srq srq_;                 // goes before the memory that is posted to it
   std::vector<Receive> receives_;  // never grows: their addresses are work request ids
   boost::intrusive::list<Receive, boost::intrusive::constant_time_size<false>> spare_;
   std::uint32_t posted_ = 0;

@@ -113,7 +113,8 @@ void Task::abort_on_unit() noexcept {
 
 void Task::ask_tgtd() noexcept {
   tgtd_asked_ = session_.unit_tasks().begin(lun_, id);
-  if (!tgtd_asked_) return;  // another one is under way: reconsider() comes when it is over
+  if (!tgtd_asked_)
+    return;  // another one is under way: reconsider() comes when it is over, or time
   std::uint8_t lun[8];
   std::ranges::copy(encode_lun(lun_), lun);
   const auto function = request_.function == wire::TaskFunction::lun_reset ? tgt::LOGICAL_UNIT_RESET

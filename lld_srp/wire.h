@@ -71,6 +71,8 @@ inline constexpr std::uint16_t format_indirect = 0x0004;
 // logouts, credit requests and asynchronous events; immediate data (SRP-2).
 inline constexpr std::uint8_t action_mask = 0x03;
 inline constexpr std::uint8_t solicited_mask = 0x70;
+inline constexpr std::uint8_t solicited_t_logout = 0x10;
+inline constexpr std::uint8_t solicited_cred_req = 0x20;
 inline constexpr std::uint8_t immediate_requested = 0x80;
 enum class MultiChannelAction : std::uint8_t { single = 0, multi = 1 };
 

@@ -47,12 +47,12 @@ inline constexpr std::size_t log_line_bytes_max = 240;  // tgtd keeps 256 with i
 
 // What is traced, by category: the bits of trace_flags.
 enum class Trace : std::uint32_t {
-  login = 1,    // requests, decisions, answers
+  login = 1,    // requests, as they come; what becomes of them is logged in any case
   channel = 2,  // connections and devices: how they come, fail and go
   iu = 4,       // each IU, in and out
-  data = 8,     // RDMA READs and WRITEs, data memory
+  data = 8,     // commands that wait for data memory
   task = 16,    // task management: what it names, what it ends
-  credit = 32,  // the request limit: what is granted, announced, taken back
+  credit = 32,  // credits that are announced without a response
   admin = 64,   // what tgtadm asks for
 };
 

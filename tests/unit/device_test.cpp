@@ -21,6 +21,7 @@ struct Calls {
   unsigned events = 0;
   unsigned polls = 0;
   unsigned errors = 0;
+  unsigned last_receives = 0;
   Channel* last = nullptr;
 };
 Calls calls;
@@ -29,6 +30,7 @@ const Device::Callbacks callbacks = {
     [](Channel& channel) noexcept { ++calls.events, calls.last = &channel; },
     [](Channel& channel) noexcept { ++calls.polls, calls.last = &channel; },
     [](Channel& channel) noexcept { ++calls.errors, calls.last = &channel; },
+    [](Channel& channel) noexcept { ++calls.last_receives, calls.last = &channel; },
 };
 
 }  // namespace
