@@ -210,7 +210,7 @@ void Channel::drain_receives() noexcept {
 
 void Channel::give_up(const ibv_wc& wc) noexcept {
   verbs::Work& work = verbs::Work::of(wc);
-  if (work.kind != verbs::WorkKind::receive) return;
+  if (own_receives_ || work.kind != verbs::WorkKind::receive) return;
   auto& receive = static_cast<Receive&>(work);
   receives_.take(receive, 0);
   receives_.release(receive);

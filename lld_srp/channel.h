@@ -128,7 +128,7 @@ class Channel {
   [[nodiscard]] bool queue_pair_destroyed() const noexcept { return !qp_; }
 
   // ---- receiving ----
-  // A completion that nobody will look at: what it gave back is spare again.
+  // A completion that nobody will look at: a shared receive that it gave back is posted again.
   void give_up(const ibv_wc& wc) noexcept;
   // A receive completed: it is the caller's until release().
   void take(Receive& receive, std::uint32_t bytes) noexcept;

@@ -407,7 +407,7 @@ void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept 
       build_rsp({reply_.iu, channel_.sizes().response_bytes},
                 {tag, channel_.credits().announce(), reply_.solicited}, result));
   reply_.to = {request_.in.descriptors, in_bytes};
-  reply_.from = buffer_.data + plan_.out_room;
+  reply_.from = in_bytes != 0 ? buffer_.data + plan_.out_room : nullptr;  // it may have none
   reply_.lkey = buffer_.lkey;
   channel_.reply(reply_);
 }

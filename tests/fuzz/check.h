@@ -16,6 +16,18 @@ using View = std::span<const std::uint8_t>;
 
 inline Bytes copy(View bytes) { return {bytes.begin(), bytes.end()}; }
 
+template <class T>
+View bytes_of(const T& object) {
+  return {reinterpret_cast<const std::uint8_t*>(&object), sizeof object};
+}
+
+// A big-endian number of width bytes.
+inline std::uint64_t number_at(View bytes, std::size_t offset, std::size_t width) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : bytes.subspan(offset, width)) value = value << 8 | byte;
+  return value;
+}
+
 // Ends the process, with a signal that libFuzzer takes for a finding.
 inline void require(bool holds, const char* rule) {
   if (!holds) fake::fail("%s", rule);

@@ -26,7 +26,7 @@ using fake::Random;
 using Reason = wire::LoginRejReason;
 using Reasons = std::vector<Reason>;
 
-constexpr std::size_t decisions_bytes = 24;
+constexpr std::size_t decisions_bytes = 32;
 
 // Room for a channel that is counted, and that has not failed: nobody looks further.
 struct ChannelPlace {
@@ -101,6 +101,8 @@ class World {
     table.drv_state = tgt::DRIVER_INIT;
     fake::list_init(table.target_list);
     tgt::tgt_drivers[1] = &table;
+    settings_.immediate_data = dice().chance(0.8);
+    settings_.rev10_port_ids = dice().chance(0.3);
     settings_.sessions_max = static_cast<std::uint32_t>(dice().between(1, 4));
     settings_.channels_max = static_cast<std::uint32_t>(dice().between(1, 3));
     const std::uint32_t sizes[] = {276, 2116, 8276};
@@ -138,7 +140,9 @@ class World {
   void repair(Bytes& data);
   void set_states(const InitiatorIdentity& initiator, bool from_ten, TargetPort* wanted);
   void add_reasons_of_sessions(const LoginRequest& request, TargetPort& wanted);
-  void check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
+  void check_order(View data, LoginRequest& request);
+  // False: the login is refused.
+  bool check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
                      TargetPort* wanted);
 
   fake::World world_;
@@ -147,6 +151,7 @@ class World {
   TargetPorts ports_{settings_, loop_};
   ChannelPlace place_;
   std::vector<Login> logins_;
+  fake::LoginRules rules_{};
   Reasons reasons_;  // for which the login must be refused
 };
 
@@ -167,7 +172,8 @@ void World::repair(Bytes& data) {
   if (data.size() < at::end) return;
   if (dice().chance(0.8)) {
     const PortId id = ports_.all()[dice().below(ports_.all().size())]->id();
-    std::ranges::copy(id, data.begin() + at::target_port);
+    const bool rev10 = settings_.rev10_port_ids && dice().chance(0.5);
+    std::ranges::copy(rev10 ? fake::swapped(id) : id, data.begin() + at::target_port);
   }
   if (dice().chance(0.5)) {
     std::ranges::copy(known_initiator(dice().below(3)), data.begin() + at::initiator_port);
@@ -209,39 +215,54 @@ void World::add_reasons_of_sessions(const LoginRequest& request, TargetPort& wan
 
 void check_rej(const wire::Tag& tag, Reason reason) {
   const wire::LoginRej rej = build_login_rej(tag, reason);
-  const View bytes{reinterpret_cast<const std::uint8_t*>(&rej), sizeof rej};
+  const View bytes = bytes_of(rej);
   require(bytes.size() == 32 && bytes[0] == 0xc2, "not an SRP_LOGIN_REJ");
-  require(fake::big_endian(bytes.subspan(4, 4)) == static_cast<std::uint32_t>(reason) &&
+  require(number_at(bytes, 4, 4) == static_cast<std::uint32_t>(reason) &&
               std::ranges::equal(tag.bytes, bytes.subspan(8, 8)),
           "SRP_LOGIN_REJ: reason or tag");
-  require((fake::big_endian(bytes.subspan(24, 2)) & 6) == 6, "SRP_LOGIN_REJ: buffer formats");
+  require((number_at(bytes, 24, 2) & 6) == 6, "SRP_LOGIN_REJ: buffer formats");
   for (const unsigned i : {1U, 2U, 3U, 16U, 17U, 18U, 19U, 20U, 21U, 22U, 23U, 26U, 31U}) {
     require(bytes[i] == 0, "SRP_LOGIN_REJ: a reserved field is set");
   }
 }
 
-// Bit 7 of the flags made Linux send immediate data to targets that could not take it.
-void check_rsp(const wire::Tag& tag, const Settings& settings) {
-  LoginAnswer answer{};
-  answer.request_limit = settings.credits;
-  answer.max_iu_bytes = settings.srp_max_req_size;
-  answer.max_target_iu_bytes = settings.srp_max_rsp_size;
-  answer.result = wire::MultiChannelResult::maintained;
-  const wire::LoginRsp rsp = build_login_rsp(tag, answer);
-  const View bytes{reinterpret_cast<const std::uint8_t*>(&rsp), sizeof rsp};
+// What was asked for is granted, and nothing else: bit 7 of the flags makes Linux send immediate
+// data, whether or not the target can take it.
+void check_rsp(View login, const LoginRequest& request, const fake::LoginRules& rules,
+               const Settings& settings) {
+  const LoginAnswer answer{.request_limit = settings.credits,
+                           .max_iu_bytes = settings.srp_max_req_size,
+                           .max_target_iu_bytes = settings.srp_max_rsp_size,
+                           .result = wire::MultiChannelResult::maintained,
+                           .solicited = request.solicited,
+                           .immediate = grants_immediate(request, settings)};
+  const wire::LoginRsp rsp = build_login_rsp(request.tag, answer);
+  const View bytes = bytes_of(rsp);
   require(bytes.size() == 52 && bytes[0] == 0xc0, "not an SRP_LOGIN_RSP");
-  require(fake::big_endian(bytes.subspan(4, 4)) == settings.credits &&
-              std::ranges::equal(tag.bytes, bytes.subspan(8, 8)) &&
-              fake::big_endian(bytes.subspan(16, 4)) == settings.srp_max_req_size &&
-              fake::big_endian(bytes.subspan(20, 4)) == settings.srp_max_rsp_size,
+  require(number_at(bytes, 4, 4) == settings.credits &&
+              std::ranges::equal(login.first(8), bytes.subspan(8, 8)) &&
+              number_at(bytes, 16, 4) == settings.srp_max_req_size &&
+              number_at(bytes, 20, 4) == settings.srp_max_rsp_size,
           "SRP_LOGIN_RSP: not what was answered");
-  require((bytes[26] & 0x83) == 2, "SRP_LOGIN_RSP: flags nobody asked for");
+  require((number_at(bytes, 24, 2) & 6) == 6, "SRP_LOGIN_RSP: buffer formats");
+  const unsigned solicited = fake::asks_for_solicited(login) ? 0x10 : 0;
+  const bool immediate = settings.immediate_data && fake::asks_for_immediate(login, rules);
+  require(bytes[26] == (2U | solicited | (immediate ? 0x80U : 0)),
+          "SRP_LOGIN_RSP: flags nobody asked for, or without those that somebody did");
+  for (const std::size_t i : {1U, 2U, 3U}) require(bytes[i] == 0, "SRP_LOGIN_RSP: reserved");
   for (std::size_t i = 27; i < bytes.size(); ++i) {
     require(bytes[i] == 0, "SRP_LOGIN_RSP: a reserved field is set");
   }
+  require(request.solicited_logout == ((login[at::flags] & 0x10) != 0) &&
+              request.solicited_credits == ((login[at::flags] & 0x20) != 0),
+          "solicited events for IUs that nobody asked them for, or that somebody did");
+  if (immediate) {
+    require(request.immediate_offset == number_at(login, at::immediate_offset, 2),
+            "immediate data is expected elsewhere");
+  }
 }
 
-void World::check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
+bool World::check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
                           TargetPort* wanted) {
   const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
   require((verdict.port != nullptr) == reasons_.empty(),
@@ -250,10 +271,22 @@ void World::check_verdict(const LoginRequest& request, const InitiatorIdentity& 
   if (verdict.port == nullptr) {
     require(!verdict.why.empty(), "a refusal that says nothing");
     require(std::ranges::count(reasons_, verdict.reason) != 0, "a reason that is none");
-    return check_rej(request.tag, verdict.reason);
+    check_rej(request.tag, verdict.reason);
+    return false;
   }
   require(verdict.port == wanted, "a login goes to another target");
-  check_rsp(request.tag, settings_);
+  return true;
+}
+
+// Port identifiers as they came, then in today's order, both or none.
+void World::check_order(View data, LoginRequest& request) {
+  require(std::ranges::equal(request.initiator_port, data.subspan(at::initiator_port, 16)) &&
+              std::ranges::equal(request.target_port, data.subspan(at::target_port, 16)),
+          "not the login's ports");
+  accept_rev10(request, ports_, settings_);
+  const fake::LoginPorts ports = fake::ports_of(data, rules_);
+  require(request.initiator_port == ports.initiator && request.target_port == ports.target,
+          "port identifiers in another order");
 }
 
 void World::judge(Bytes data) {
@@ -264,9 +297,9 @@ void World::judge(Bytes data) {
   if (exact.size() >= 8) {
     require(std::ranges::equal(request.tag.bytes, View{exact}.first(8)), "not the login's tag");
   }
-  fake::LoginRules rules{settings_.srp_max_req_size, {}};
-  for (const auto& port : ports_.all()) rules.target_ports.push_back(port->id());
-  reasons_ = fake::reasons_to_refuse(exact, rules);
+  rules_ = {settings_.srp_max_req_size, {}, settings_.rev10_port_ids};
+  for (const auto& port : ports_.all()) rules_.target_ports.push_back(port->id());
+  reasons_ = fake::reasons_to_refuse(exact, rules_);
   const bool broken = std::ranges::any_of(reasons_, [](Reason reason) {
     return reason == Reason::unspecified || reason == Reason::unsupported_format;
   });
@@ -275,10 +308,9 @@ void World::judge(Bytes data) {
     require(std::ranges::count(reasons_, fault->reason) != 0, "a reason that is none");
     return check_rej(request.tag, fault->reason);
   }
+  check_order(exact, request);
   InitiatorIdentity initiator;
   initiator.port_id = request.initiator_port;
-  require(std::ranges::equal(initiator.port_id, View{exact}.subspan(at::initiator_port, 16)),
-          "not the login's initiator");
   const bool from_ten = dice().chance(0.7);
   auto& address = reinterpret_cast<sockaddr_in&>(initiator.address);
   address.sin_family = AF_INET;
@@ -288,7 +320,7 @@ void World::judge(Bytes data) {
   TargetPort* wanted = ports_.find(request.target_port);
   set_states(initiator, from_ten, wanted);
   if (wanted != nullptr) add_reasons_of_sessions(request, *wanted);
-  check_verdict(request, initiator, wanted);
+  if (check_verdict(request, initiator, wanted)) check_rsp(exact, request, rules_, settings_);
 }
 
 }  // namespace

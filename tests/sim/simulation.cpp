@@ -200,11 +200,12 @@ void Simulation::settle() {
   check_receives();
 }
 
-// Receives that are shared are all posted when nobody works.
+// Receives that are shared are all posted when nobody works. Of a queue that no channel has come to
+// use nobody cares.
 void Simulation::check_receives() {
   ticks(8);
   for (const auto& srq : world.fabric->srqs) {
-    if (srq->receives.size() == srq->size) continue;
+    if (srq->qps == 0 || srq->receives.size() == srq->size) continue;
     fail("of %u receives %zu are posted at rest", srq->size, srq->receives.size());
   }
 }

@@ -65,11 +65,13 @@ TEST(Task, start__log_names_the_function_and_the_unit) {
   } rows[] = {{0x01, "ABORT TASK, unit 1"},     {0x02, "ABORT TASK SET, unit 1"},
               {0x04, "CLEAR TASK SET, unit 1"}, {0x08, "LUN RESET, unit 1"},
               {0x40, "CLEAR ACA, unit 1"},      {0x20, "reserved function, unit 1"}};
+  trace_flags = static_cast<std::uint32_t>(Trace::task);
   for (const auto& row : rows) {
     const std::string log = log_of([&] { code_of(static_cast<wire::TaskFunction>(row.function)); });
     STRCMP_CONTAINS(row.name, log.c_str());
     client->answers.clear();
   }
+  trace_flags = 0;
 }
 
 TEST(Task, answer__has_the_code_as_its_response_data) {

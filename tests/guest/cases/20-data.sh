@@ -43,6 +43,29 @@ case_fio_verify() {
   tgtd_stop
 }
 
+# Receives that all channels share, and that none takes along when it goes: far more logins than a leak would survive.
+case_shared_receives() {
+  local host disk round
+  printf 'use_srq = true;\nsrpt_srq_size = 600;\n' >srp.conf
+  tgtd_start "TGT_SRP_CONF=$PWD/srp.conf"
+  target_add 1 ''
+  lun_add 1 1 128
+  admit 1 ALL
+  for round in $(seq 8); do
+    attach
+    verified "$disk" 8
+    ((round % 2)) || srpadm --mode conn --op delete --tid 1 --sid "$(session_of_1)" --cid 1
+    srp_logout "$host"
+  done
+  attach
+  verified "$disk" 96
+  assert_counted 'Immediate data'
+  srp_logout "$host"
+  tgtd_stop
+}
+
+session_of_1() { number_after Session "$(srpadm --mode conn --op show --tid 1)"; }
+
 # Commands of 16 MiB, written and read as such: dd's buffer is of huge pages, so that few segments describe it, and the
 # disk's own counter of requests proves that no layer has cut them.
 case_large_commands() {
