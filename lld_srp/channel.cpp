@@ -282,7 +282,8 @@ DescriptorCursor::Range Channel::next_message(DescriptorCursor& cursor,
   return range;
 }
 
-// Replies leave room for the READs that wait and may be posted: data-in must not keep data-out back.
+// Replies leave room for the READs that wait and may be posted: data-in must not keep data-out
+// back.
 std::uint32_t Channel::places_for_replies() const noexcept {
   const std::uint32_t free = send_wrs_ - send_wrs_used_;
   if (fetches_.empty()) return free;

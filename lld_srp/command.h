@@ -2,8 +2,8 @@
 //
 // Commands are made once per channel, as many as its request limit, and used over and over. A
 // command owns its receive (CDB, descriptors and immediate data stay in the IU), its memory and its
-// place in the task set from start() to end(). Between execute() and on_executed() buffer and scsi_cmd are
-// tgtd's, which nothing can shorten: not an abort, not a lost connection.
+// place in the task set from start() to end(). Between execute() and on_executed() buffer and
+// scsi_cmd are tgtd's, which nothing can shorten: not an abort, not a lost connection.
 #pragma once
 
 #include <boost/intrusive/list.hpp>

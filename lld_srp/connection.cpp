@@ -84,7 +84,7 @@ void Connection::on_tick() noexcept {
     channel_.watch_peer();
     return poll();  // soft iWARP (siw) loses an event now and then
   }
-  if (state_ == State::closing) return;
+  if (state_ == State::closing || state_ == State::gone) return;
   if (ticks_left_ > 0 && --ticks_left_ > 0) return;
   if (state_ == State::draining) return destroy_queue_pair();
   if (state_ == State::connecting) return channel_.fail("login was not completed in time");

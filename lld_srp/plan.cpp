@@ -18,8 +18,9 @@ constexpr std::uint32_t clamp32(std::uint64_t value) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xffffffff));
 }
 
-// What goes to the medium tgtd leaves as it is, but for the block of a WRITE SAME; it wants it aligned for stores that bypass the page
-// cache. Parameter lists it reads without regard to their length: they get a zeroed page.
+// What goes to the medium tgtd leaves as it is, but for the block of a WRITE SAME; it wants it
+// aligned for stores that bypass the page cache. Parameter lists it reads without regard to their
+// length: they get a zeroed page.
 bool serves_in_place(const DataBuffer& out, CdbKind kind) noexcept {
   return kind == CdbKind::medium_write && !out.inside.empty() &&
          reinterpret_cast<std::uintptr_t>(out.inside.data()) % page_bytes == 0;

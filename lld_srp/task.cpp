@@ -1,6 +1,7 @@
 #include "lld_srp/task.h"
 
 #include <algorithm>
+#include <string>
 
 #include "lld_srp/limits.h"
 #include "plugin_api/log.h"
@@ -21,6 +22,10 @@ const char* name_of(wire::TaskFunction function) noexcept {
     case wire::TaskFunction::clear_aca: return "CLEAR ACA";
   }
   return "reserved function";
+}
+
+std::string text_of(LunNumber lun) {
+  return lun == lun_invalid ? std::string{"nowhere"} : std::to_string(lun);
 }
 
 }  // namespace
@@ -52,8 +57,8 @@ void Task::start(const TaskRequest& request) noexcept {
   state_ = State::waiting;
   session_.add(*this);
   ++session_.stats().tasks;
-  trace(Trace::task, "%s: %s, unit %llu", session_.initiator_name().c_str(),
-        name_of(request.function), static_cast<unsigned long long>(lun_));
+  trace(Trace::task, "%s: %s, unit %s", session_.initiator_name().c_str(),
+        name_of(request.function), text_of(lun_).c_str());
   switch (request.function) {
     case wire::TaskFunction::abort_task: return abort_task();
     case wire::TaskFunction::abort_task_set:
@@ -158,9 +163,8 @@ void Task::expire() noexcept {
 
 void Task::answer(wire::RspCode code) noexcept {
   if (state_ != State::waiting) return;
-  trace(Trace::task, "%s: %s of unit %llu ends with code %u", session_.initiator_name().c_str(),
-        name_of(request_.function), static_cast<unsigned long long>(lun_),
-        static_cast<unsigned>(code));
+  trace(Trace::task, "%s: %s of unit %s ends with code %u", session_.initiator_name().c_str(),
+        name_of(request_.function), text_of(lun_).c_str(), static_cast<unsigned>(code));
   PendingTask::unlink();
   state_ = State::responding;
   if (channel_.failed()) return;  // drop() ends it
@@ -171,8 +175,8 @@ void Task::answer(wire::RspCode code) noexcept {
       build_task_rsp({reply_.iu, channel_.sizes().response_bytes},
                      {request_.tag, channel_.credits().announce(), reply_.solicited}, code));
   if (code == wire::RspCode::failed) {
-    log_notice("%s: %s of unit %llu failed", session_.initiator_name().c_str(),
-               name_of(request_.function), static_cast<unsigned long long>(lun_));
+    log_notice("%s: %s of unit %s failed", session_.initiator_name().c_str(),
+               name_of(request_.function), text_of(lun_).c_str());
   }
   channel_.reply(reply_);
 }

@@ -85,7 +85,7 @@ mutant memory_freed_before_fetched lld_srp/command.cpp \
 mutant credit_lost_on_abort lld_srp/command.cpp \
   's/channel_\.credits\(\)\.earn\(\);  \/\/ announced.*/(void)0;/' \
   'the channel runs dry'
-mutant residual_missing lld_srp/command.cpp \
+mutant residual_missing lld_srp/plan.cpp \
   's/^  if \(moved < offered\) return .*//' \
   'the initiator takes stale memory for data'
 mutant receive_not_reposted lld_srp/command.cpp \
@@ -106,4 +106,16 @@ mutant nexus_destroyed_too_early lld_srp/target_port.cpp \
 mutant buffer_not_zeroed lld_srp/command.cpp \
   's/if \(plan_\.zero_in\) std::memset/if (false) std::memset/' \
   'other initiators read what was in the memory before'
+mutant order_ignored lld_srp/task_set.cpp \
+  's/if \(barriers_ == 0 \|\| is_turn_of\(entry\)\)/if (true)/' \
+  'a later command overtakes an ORDERED one'
+mutant shared_receives_lost lld_srp/completion.cpp \
+  's/flush \|\| channel\.failed\(\) \? channel\.give_up\(wcs\[i\]\) : /if (!flush \&\& !channel.failed()) /' \
+  'the channels that share them run dry'
+mutant two_tasks_in_tgtd plugin_api/nexus.cpp \
+  's/if \(std::ranges::any_of\(pending_, same_unit\)\) return false;/(void)same_unit;/' \
+  'tgtd forgets the first'
+mutant table_fetched_as_a_whole lld_srp/command.cpp \
+  's/table_rest_ = \{side\.table\.address \+ known_bytes,/table_rest_ = {side.table.address,/' \
+  'descriptors are taken twice, and others never'
 exit "$failed"

@@ -33,7 +33,7 @@ struct Setup {
   unsigned luns = 2;
   bool immediate_data = true;
   std::uint32_t rdma_bytes = 1U << 20;  // of one RDMA message
-  std::uint32_t srq_size = 0;  // 0: each channel has its own receives
+  std::uint32_t srq_size = 0;           // 0: each channel has its own receives
   bool t_logout = false;
   bool null_unit = false;  // the last of three or more LUNs has a store that moves nothing
 };

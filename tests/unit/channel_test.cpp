@@ -8,11 +8,7 @@
 using namespace srp;
 using namespace srp::test;
 
-namespace {
-
 constexpr unsigned keepalive_s = 30;  // the default
-
-}  // namespace
 
 // ---- building ----
 

@@ -137,7 +137,7 @@ TEST(Completion, dispatch__only_the_first_failure_is_reported) {
   const auto work_of = [&](std::size_t i) -> const verbs::Work& {
     return *reinterpret_cast<verbs::Work*>(Rig::qp(*client).receives[i].wr_id);
   };
-  for (const std::size_t i : {0, 1}) {
+  for (const std::size_t i : {0U, 1U}) {
     cq_of(*client).push(completion(*client, work_of(i), IBV_WC_GENERAL_ERR));
   }
   const verbs::Work& work = work_of(2);
