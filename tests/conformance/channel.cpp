@@ -70,10 +70,7 @@ void Channel::forget(Tag tag) {
   forgotten_[tag] = true;
 }
 
-void Channel::settle() {
-  while (!owed_.empty() && take_one(in_milliseconds(1000))) {
-  }
-  check(!link_->ended(), "the channel ends without reason: ", link_->end());
+void Channel::forget_all() {
   while (!owed_.empty()) forget(owed_.begin()->first);
   answers_.clear();
 }

@@ -39,8 +39,8 @@ class Channel {
   // fails.
   void forget(Tag tag);
   void remember(Tag tag) { forgotten_.erase(tag); }  // it is used again
-  // Takes what is still being answered; forgets what is not, once nothing has come for a while.
-  void settle();
+  // All requests that have no response yet are such.
+  void forget_all();
   [[nodiscard]] bool is_owed(Tag tag) const { return owed_.contains(tag); }
 
   // The target must end this channel. T_LOGOUT before its end, and responses to `owed` requests,

@@ -24,11 +24,11 @@ std::uint8_t run_task(Channel& channel, const TaskManagement& task) {
   return response.response[3];
 }
 
-void must_answer(Lab& lab, Channel& channel, const TaskManagement& task,
-                 const std::vector<std::uint8_t>& lawful) {
+std::uint8_t must_answer(Lab& lab, Channel& channel, const TaskManagement& task,
+                         const std::vector<std::uint8_t>& lawful) {
   const std::uint8_t code = run_task(channel, task);
   for (const std::uint8_t each : lawful) {
-    if (code == each) return;
+    if (code == each) return code;
     if (lab.options().strict) break;
   }
   fail("function ", unsigned{task.function}, ": code ", unsigned{code}, ", should be ",

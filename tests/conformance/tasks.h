@@ -12,7 +12,7 @@ TaskManagement task_of(Lab& lab, Channel& channel, std::uint8_t function);
 std::uint8_t run_task(Channel& channel, const TaskManagement& task);
 
 // One of these codes, the first one if --strict.
-void must_answer(Lab& lab, Channel& channel, const TaskManagement& task,
-                 const std::vector<std::uint8_t>& lawful);
+std::uint8_t must_answer(Lab& lab, Channel& channel, const TaskManagement& task,
+                         const std::vector<std::uint8_t>& lawful);
 
 }  // namespace conformance
