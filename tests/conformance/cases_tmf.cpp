@@ -71,9 +71,9 @@ void races(Lab& lab, bool out, std::size_t blocks, int rounds) {
   }
 }
 
-// On the task's own channel what was sent before it has been answered, or never is. On the other one
-// commands may still be under way when the task is looked at, and are served then: only that its
-// request limit comes back is proved, as after each case.
+// On the task's own channel what was sent before it has been answered, or never is. On the other
+// one commands may still be under way when the task is looked at, and are served then: only that
+// its request limit comes back is proved, as after each case.
 void set_with_commands(Lab& lab, std::uint8_t function) {
   Workbench bench(lab);
   Channel& other = lab.join();
