@@ -183,9 +183,10 @@ void Connection::abandon_commands() noexcept {
 }
 
 void Connection::on_attention() noexcept {
-  if (channel_.closing()) abandon_commands();
+  const bool open = state_ == State::connecting || state_ == State::live;
+  if (open && channel_.closing()) abandon_commands();
   if (!channel_.failed()) return;
-  if (state_ == State::connecting || state_ == State::live) close();
+  if (open) close();
   if (state_ == State::draining && (hurried_ || drained_)) destroy_queue_pair();
   if (state_ == State::closing) leave_session();
   if (state_ != State::detached || !peer_gone_) return;
@@ -200,7 +201,6 @@ void Connection::close() noexcept {
   // the id rejects; a device that is gone sends nothing. There is nothing to wait for then.
   const bool silent = state_ == State::connecting || channel_.device().removed();
   if (silent || rdma_disconnect(id_.get()) != 0) peer_gone_ = true;
-  abandon_commands();
   state_ = State::draining;
   ticks_left_ = drain_s_max * ticks_per_second;
   if (!channel_.shares_receives() || channel_.device().removed()) destroy_queue_pair();
