@@ -3,20 +3,21 @@
 # A cable between two RDMA devices, which loses everything for a while. (What a device sends to its own address goes
 # through no cable: soft RoCE hands it to itself.)
 
-# A cut that lasts less than anybody's patience: the same session goes on.
+# A cut that lasts less than the patience of the target, which gives nobody up.
 case_cable_out() {
-  local host disk session
+  local host disk
   cable_up
   serve
   attach 1 src="$far"
-  session=$(number_after Session "$(srpadm --mode conn --op show --tid 1)")
   load_start "$disk"
   cable_cut
   sleep 5
   load_goes_on
   cable_mend
   load_end clean
-  assert_equal 'the session' "$session" "$(number_after Session "$(srpadm --mode conn --op show --tid 1)")"
+  # Soft-RoCE of the initiator sometimes ends its queue pair over a packet that it cannot route; ib_srp logs in anew.
+  assert_equal 'channels that the target gave up' '' \
+    "$(grep 'channel closed: ' "$case_log/tgtd.log" | grep -v 'replaced by a new login')"
   srp_logout "$host"
   tgtd_stop
 }
