@@ -20,11 +20,11 @@ tgt::event_data scheduled;
 EventLoop* current;
 bool initialized;
 
-int timer_fd() {
+int timer_fd(int per_second) {
   const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
   itimerspec period{};
-  period.it_interval.tv_nsec = period.it_value.tv_nsec = 1'000'000'000 / ticks_per_second;
+  period.it_interval.tv_nsec = period.it_value.tv_nsec = 1'000'000'000 / per_second;
   if (timerfd_settime(fd, 0, &period, nullptr) != 0) {
     const int error = errno;
     close(fd);
@@ -89,8 +89,11 @@ void EventLoop::run_jobs() noexcept {
   }
 }
 
-Ticker::Ticker(FdWatch::Handler on_tick, void* owner)
-    : on_tick_(on_tick), owner_(owner), fd_(timer_fd()), watch_(fd_.get(), on_timer, this) {}
+Ticker::Ticker(FdWatch::Handler on_tick, void* owner, int per_second)
+    : on_tick_(on_tick),
+      owner_(owner),
+      fd_(timer_fd(per_second)),
+      watch_(fd_.get(), on_timer, this) {}
 
 void Ticker::on_timer(void* self) noexcept {
   auto& ticker = *static_cast<Ticker*>(self);

@@ -83,12 +83,12 @@ class EventLoop {
 
 inline constexpr int ticks_per_second = 4;
 
-// Calls on_tick ticks_per_second times a second. Time in the driver is counted in ticks, so that a
-// step of the wall clock changes nothing and a simulation owns the clock.
+// Calls on_tick so many times a second. Time in the driver is counted in ticks of ticks_per_second,
+// so that a step of the wall clock changes nothing and a simulation owns the clock.
 class Ticker {
  public:
   // Throws std::system_error.
-  Ticker(FdWatch::Handler on_tick, void* owner);
+  Ticker(FdWatch::Handler on_tick, void* owner, int per_second = ticks_per_second);
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 

@@ -351,6 +351,8 @@ char* tgt_targetname(int tid);
 // A scsi_target_state, or a negative errno where there is no such target.
 int tgt_get_target_state(int tid);
 int is_system_available();
+// "offline" or "ready".
+tgtadm_err system_set_state(char* name);
 
 int get_scsi_cdb_size(scsi_cmd* cmd);
 std::uint32_t scsi_rw_count(std::uint8_t* cdb);

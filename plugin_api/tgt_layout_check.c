@@ -93,6 +93,7 @@ TGT_FUNCTION(iqn_acl_get, char*, (int, int))
 TGT_FUNCTION(tgt_targetname, char*, (int))
 TGT_FUNCTION(tgt_get_target_state, enum scsi_target_state, (int))
 TGT_FUNCTION(is_system_available, int, (void))
+TGT_FUNCTION(system_set_state, tgtadm_err, (char*))
 
 TGT_FUNCTION(get_scsi_cdb_size, int, (struct scsi_cmd*))
 TGT_FUNCTION(scsi_rw_count, uint32_t, (uint8_t*))

@@ -90,6 +90,9 @@ class Tgtd {
   [[nodiscard]] bool busy() const;  // the loop or a store that is not stalled has work
 
   // ---- the administrator ----
+  // iSCSI has callbacks, as it has in reality; without them requests to it reach nobody. Before
+  // load_driver().
+  void let_first_driver_answer();
   void load_driver();
   void unload_driver();  // tgtd's end, after all targets
   bool stop_driver();    // tgtadm --mode lld --op stop; refused while targets exist

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -116,6 +117,13 @@ int tgt_get_target_state(int tid) {
 }
 int is_system_available() { return tgtd().system_available() ? 1 : 0; }
 
+tgtadm_err system_set_state(char* name) {
+  const std::string_view state{name};
+  if (state != "offline" && state != "ready") return TGTADM_INVALID_REQUEST;
+  tgtd().set_system_available(state == "ready");
+  return TGTADM_SUCCESS;
+}
+
 int get_scsi_cdb_size(scsi_cmd* cmd) {
   constexpr int sizes[8] = {6, 10, 10, 0, 16, 12, 0, 0};
   const int size = sizes[cmd->scb[0] >> 5];
@@ -126,12 +134,14 @@ std::uint32_t scsi_rw_count(std::uint8_t* cdb) {
 }
 
 void concat_printf(concat_buf* b, const char* format, ...) {
-  char line[1024];
+  char* text = nullptr;
   std::va_list args;
   va_start(args, format);
-  std::vsnprintf(line, sizeof line, format, args);
+  const int bytes = vasprintf(&text, format, args);
   va_end(args);
-  b->text += line;
+  if (bytes < 0) return;
+  b->text += text;
+  std::free(text);
 }
 void tgt_stat_header(concat_buf* b) { b->text += "tgt lun sid\n"; }
 void tgt_stat_line(int tid, std::uint64_t lun, std::uint64_t sid, lu_stat*, concat_buf* b) {

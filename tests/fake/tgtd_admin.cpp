@@ -18,9 +18,26 @@ int no_notify(std::uint64_t, int, tgt::scsi_cmd*) { return 0; }
 int no_mgmt_notify(tgt::mgmt_req*) { return 0; }
 void no_vpd_update(tgt::scsi_lu*, void*) {}
 
+// iSCSI knows none of our targets.
+int foreign_update(int mode, int, int, std::uint64_t, std::uint64_t, std::uint32_t, char* name) {
+  if (mode != tgt::MODE_SYSTEM || name == nullptr) return tgt::TGTADM_NO_TARGET;
+  char* value = std::strchr(name, '=');
+  return value != nullptr ? tgt::system_set_state(value + 1) : tgt::TGTADM_INVALID_REQUEST;
+}
+int foreign_show(int, int, std::uint64_t, std::uint32_t, std::uint64_t, tgt::concat_buf*) {
+  return tgt::TGTADM_NO_TARGET;
+}
+void foreign_destroy(int, int) {}
+
 // The driver that tgtd has before any module: requests without --lld go to it.
-tgt::tgt_driver* iscsi() {
+tgt::tgt_driver* iscsi(bool answers) {
   static tgt::tgt_driver driver{};
+  driver = {};
+  if (answers) {
+    driver.update = foreign_update;
+    driver.show = driver.stat = foreign_show;
+    driver.target_destroy = foreign_destroy;
+  }
   driver.name = "iscsi";
   driver.drv_state = tgt::DRIVER_INIT;
   driver.init = no_init;
@@ -33,6 +50,9 @@ tgt::tgt_driver* iscsi() {
 
 tgt::backingstore_template rdwr{"rdwr"};
 tgt::backingstore_template null_store_template{"null"};
+
+constexpr std::pair<unsigned, std::uint16_t> vpd_pages[] = {
+    {0x00, 36}, {0x03, 72}, {0x30, 60}, {0x31, 60}, {0x32, 4}};
 
 tgt::vpd* new_vpd(std::uint16_t size) {
   auto* page = static_cast<tgt::vpd*>(std::calloc(1, sizeof(tgt::vpd) + size));
@@ -59,7 +79,7 @@ Nexus* Target::find_nexus(std::uint64_t id) const {
 
 Tgtd::Tgtd() {
   list_init(scheduled_);
-  tgt::tgt_drivers[0] = iscsi();
+  tgt::tgt_drivers[0] = iscsi(false);
   tgt::tgt_drivers[1] = nullptr;
 }
 
@@ -84,6 +104,8 @@ Target* Tgtd::find_target(int tid) const {
   }
   return nullptr;
 }
+
+void Tgtd::let_first_driver_answer() { tgt::tgt_drivers[0] = iscsi(true); }
 
 void Tgtd::load_driver() {
   register_bs_module();
@@ -141,7 +163,10 @@ Lu& Tgtd::create_lu(Target& target, std::uint64_t lun, std::uint64_t blocks, boo
   lu->bst = null_store ? &null_store_template : &rdwr;
   lu->tgt = &target;
   lu->attrs.device_type = lun == 0 ? 0x0c : 0;
-  for (const unsigned page : {0U, 3U, 0x30U, 0x31U, 0x32U}) lu->attrs.lu_vpd[page] = new_vpd(64);
+  std::snprintf(lu->attrs.vendor_id, sizeof lu->attrs.vendor_id, "IET");
+  std::snprintf(lu->attrs.scsi_id, sizeof lu->attrs.scsi_id, "IET     %04x%04x",
+                static_cast<unsigned>(target.tid), static_cast<unsigned>(lun));
+  for (const auto& [page, size] : vpd_pages) lu->attrs.lu_vpd[page] = new_vpd(size);
   list_init(lu->registration_list);
   list_init(lu->mode_pages);
   list_init(lu->lu_itl_info_list);
@@ -189,7 +214,8 @@ bool Tgtd::delete_target(Target& target, bool force, bool through_driver) {
     destroy_lu(target, *target.lus.back());
   }
   trace("admin: target %d is deleted, %s", target.tid, through_driver ? "through us" : "behind us");
-  if (through_driver && driver()->target_destroy) driver()->target_destroy(target.tid, force);
+  tgt::tgt_driver* asked = through_driver ? driver() : tgt::tgt_drivers[0];
+  if (asked->target_destroy != nullptr) asked->target_destroy(target.tid, force);
   list_del(target.lld_siblings);
   std::erase_if(targets, [&](const auto& one) { return one.get() == &target; });
   return true;

@@ -66,3 +66,28 @@ TEST(Address, with_port__puts_ipv6_in_brackets) {
   CHECK_EQUAL(std::string{"[::]:65535"}, with_port("::", 65535));
   CHECK_EQUAL(std::string{"?:0"}, with_port("?", 0));
 }
+
+TEST(Address, address_from_text__with_ipv4_in_ipv6) {
+  const auto dotted = srp::address_from_text("10.0.0.1");
+  const auto mapped = srp::address_from_text("[::ffff:10.0.0.1]");
+  CHECK(dotted && mapped && *dotted == *mapped);
+  CHECK(srp::is_ipv4(*dotted));
+  CHECK_EQUAL(std::string{"10.0.0.1"}, srp::address_text(*dotted));
+  const auto ipv6_address = srp::address_from_text("FE80::1");
+  CHECK(ipv6_address && !srp::is_ipv4(*ipv6_address));
+  CHECK_EQUAL(std::string{"fe80::1"}, srp::address_text(*ipv6_address));
+  for (const char* wrong : {"", "10.0.0", "[10.0.0.1]", "fe80::1%lo", "[fe80::1", "host"}) {
+    CHECK_FALSE_TEXT(srp::address_from_text(wrong).has_value(), wrong);
+  }
+}
+
+TEST(Address, bytes_of__are_those_of_the_text) {
+  CHECK(srp::bytes_of(ipv4("10.0.0.1")) == srp::address_from_text("10.0.0.1"));
+  CHECK(srp::bytes_of(ipv6("fe80::1", 1)) == srp::address_from_text("fe80::1"));
+  CHECK_FALSE(srp::bytes_of(sockaddr_storage{}).has_value());
+}
+
+TEST(Address, gid_text__has_eight_groups_of_four_digits) {
+  CHECK_EQUAL(std::string{"fe80:0000:0000:0000:0002:c903:00a1:b2c3"},
+              srp::gid_text(*srp::address_from_text("fe80::2:c903:a1:b2c3")));
+}
