@@ -1,34 +1,25 @@
-// Reads an entry as far as it must to answer one question: is this that initiator? Text of any
-// length and any bytes is an answer of no, not an error. Nothing here allocates but to_string.
+// Reads an entry as far as it must to answer one question: how exactly does it name that initiator?
+// Text of any length and any bytes is an answer of no, not an error.
 #include "lld_srp/acl.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <optional>
+#include <vector>
+
+#include "lld_srp/address.h"
 
 namespace srp {
 namespace {
 
-using Bytes16 = std::array<std::uint8_t, 16>;
-
 constexpr std::size_t guid_digits = 16;
 constexpr std::size_t port_id_digits = 32;
-constexpr Bytes16 mapped_ipv4{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
 constexpr unsigned mapped_ipv4_bits = 96;
 
-// IPv4 is held as ::ffff:a.b.c.d, so that a peer of a dual-stack listener is the same peer.
 struct Network {
   Bytes16 address{};
   unsigned bits = 128;  // of address that count; 128: a literal address
 };
-
-bool is_ipv4(const Bytes16& address) {
-  return std::equal(address.begin(), address.begin() + 12, mapped_ipv4.begin());
-}
 
 bool same_leading_bits(const Bytes16& a, const Bytes16& b, unsigned bits) {
   for (std::size_t i = 0; i < a.size() && bits > 0; ++i) {
@@ -47,24 +38,10 @@ bool has_host_bits(const Network& network) {
   return cleared != network.address;
 }
 
-// Dotted quad, or IPv6 with or without brackets; nothing else.
-std::optional<Bytes16> parse_address(std::string_view text) {
-  const bool bracketed = text.starts_with('[') && text.ends_with(']');
-  if (bracketed) text = text.substr(1, text.size() - 2);
-  std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size() || text.find('\0') != text.npos) return std::nullopt;
-  std::copy(text.begin(), text.end(), terminated.begin());
-
-  Bytes16 address = mapped_ipv4;
-  if (!bracketed && inet_pton(AF_INET, terminated.data(), &address[12]) == 1) return address;
-  if (inet_pton(AF_INET6, terminated.data(), address.data()) == 1) return address;
-  return std::nullopt;
-}
-
 // As tgt's iSCSI driver does, a network with host bits set is refused: was the host meant, or all?
 std::optional<Network> parse_network(std::string_view text) {
   const auto slash = std::min(text.find('/'), text.size());
-  const auto address = parse_address(text.substr(0, slash));
+  const auto address = address_from_text(text.substr(0, slash));
   if (!address) return std::nullopt;
   if (slash == text.size()) return Network{*address};
 
@@ -79,25 +56,8 @@ std::optional<Network> parse_network(std::string_view text) {
   return network;
 }
 
-std::optional<Bytes16> address_of(const sockaddr_storage& storage) {
-  Bytes16 address = mapped_ipv4;
-  if (storage.ss_family == AF_INET) {
-    sockaddr_in ipv4;
-    std::memcpy(&ipv4, &storage, sizeof ipv4);
-    std::memcpy(&address[12], &ipv4.sin_addr, sizeof ipv4.sin_addr);
-    return address;
-  }
-  if (storage.ss_family == AF_INET6) {
-    sockaddr_in6 ipv6;
-    std::memcpy(&ipv6, &storage, sizeof ipv6);
-    std::memcpy(address.data(), &ipv6.sin6_addr, sizeof ipv6.sin6_addr);
-    return address;
-  }
-  return std::nullopt;
-}
-
 bool network_matches(const Network& network, const InitiatorIdentity& initiator) {
-  const auto peer = address_of(initiator.address);
+  const auto peer = bytes_of(initiator.address);
   // ::/0 is all of IPv6, and no IPv4.
   if (peer && is_ipv4(*peer) == is_ipv4(network.address) &&
       same_leading_bits(*peer, network.address, network.bits)) {
@@ -111,8 +71,8 @@ constexpr char lower(char letter) {  // ASCII only, whatever the locale
   return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
 }
 
-constexpr bool is_hex_pattern(char letter) {
-  return std::string_view{"0123456789abcdef*?"}.find(lower(letter)) != std::string_view::npos;
+constexpr bool is_hex(char letter) {
+  return std::string_view{"0123456789abcdef"}.find(lower(letter)) != std::string_view::npos;
 }
 
 std::array<char, port_id_digits> digits_of(const PortId& id) {
@@ -149,31 +109,67 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
   return pattern.find_first_not_of('*', std::min(at, pattern.size())) == pattern.npos;
 }
 
-bool guid_matches(std::string_view entry, std::string_view guid) {
-  if (entry.size() == guid_digits) return glob_matches(entry, guid);
-  if (entry.size() != guid_digits + 3) return false;
-  for (std::size_t group = 0; group < 4; ++group) {
-    const std::string_view rest = entry.substr(group * 5);
-    if (!glob_matches(rest.substr(0, 4), guid.substr(group * 4, 4))) return false;
-    if (group < 3 && rest[4] != ':') return false;
+// The second half of an identifier: "0002:c903:00a1:b2c3".
+std::string guid_text(const Bytes16& id) { return gid_text(id).substr(5 * 4); }
+
+// All that an initiator can be called; a pattern is held against each.
+std::vector<std::string> names_of(const InitiatorIdentity& initiator) {
+  std::vector<std::string> names{to_string(initiator.port_id).substr(2),
+                                 guid_text(initiator.port_id)};
+  if (const auto address = bytes_of(initiator.address)) names.push_back(address_text(*address));
+  if (initiator.gid != Bytes16{}) {
+    names.push_back(gid_text(initiator.gid));
+    names.push_back(guid_text(initiator.gid));
+  }
+  return names;
+}
+
+bool is_guid(std::string_view entry) {
+  const bool grouped = entry.size() == guid_digits + 3;
+  if (!grouped && entry.size() != guid_digits) return false;
+  for (std::size_t i = 0; i < entry.size(); ++i) {
+    const bool between = grouped && i % 5 == 4;
+    if (between ? entry[i] != ':' : !is_hex(entry[i])) return false;
   }
   return true;
 }
 
-bool port_id_matches(std::string_view entry, const PortId& id) {
-  const auto digits = digits_of(id);
-  const std::string_view all{digits.data(), digits.size()};
-  const bool wild = entry.find_first_of("*?") != entry.npos;
-  if (!wild && guid_matches(entry, all.substr(guid_digits))) return true;
-  if (entry.starts_with("0x") || entry.starts_with("0X")) entry.remove_prefix(2);
-  return std::ranges::all_of(entry, is_hex_pattern) && glob_matches(entry, all);
+bool is_port_id(std::string_view entry) {
+  const bool prefixed = entry.starts_with("0x") || entry.starts_with("0X");
+  if (prefixed) entry.remove_prefix(2);
+  const bool fits =
+      prefixed ? !entry.empty() && entry.size() <= port_id_digits : entry.size() == port_id_digits;
+  return fits && std::ranges::all_of(entry, is_hex);
 }
 
-// An empty list leaves the verdict to the other one.
-bool list_admits(std::span<const std::string> entries, const InitiatorIdentity& initiator) {
-  return entries.empty() || std::ranges::any_of(entries, [&initiator](const std::string& entry) {
-           return acl_entry_matches(entry, initiator);
-         });
+// True if the identifier ends in these digits, and all before them are zero.
+bool ends_in(const PortId& id, std::string_view digits) {
+  const std::string all = to_string(id).substr(2);
+  const std::size_t zeros = all.size() - digits.size();
+  return all.find_first_not_of('0') >= zeros &&
+         std::ranges::equal(digits, std::string_view{all}.substr(zeros), {}, lower);
+}
+
+bool guid_matches(std::string_view entry, const InitiatorIdentity& initiator) {
+  const auto is_guid_of = [entry](const Bytes16& id) {
+    std::string guid = guid_text(id);
+    if (entry.size() == guid_digits) std::erase(guid, ':');
+    return std::ranges::equal(entry, guid, {}, lower);
+  };
+  return is_guid_of(initiator.port_id) || (initiator.gid != Bytes16{} && is_guid_of(initiator.gid));
+}
+
+bool identifier_matches(std::string_view entry, const InitiatorIdentity& initiator) {
+  if (guid_matches(entry, initiator)) return true;
+  if (!is_port_id(entry)) return false;
+  if (entry.starts_with("0x") || entry.starts_with("0X")) entry.remove_prefix(2);
+  return ends_in(initiator.port_id, entry);
+}
+
+bool pattern_matches(std::string_view entry, const InitiatorIdentity& initiator) {
+  if (entry.starts_with("0x") || entry.starts_with("0X")) entry.remove_prefix(2);
+  return std::ranges::any_of(
+      names_of(initiator), [entry](const std::string& name) { return glob_matches(entry, name); });
 }
 
 bool is_all(std::string_view entry) {
@@ -181,19 +177,57 @@ bool is_all(std::string_view entry) {
                           lower(entry[2]) == 'l');
 }
 
+// Could the entry name anybody at all?
+bool understood(std::string_view entry) {
+  return is_all(entry) || parse_network(entry) || entry.find_first_of("*?") != entry.npos ||
+         is_guid(entry) || is_port_id(entry);
+}
+
+// Nothing where one of the list's exclusions matches, or cannot be understood: a mistake in it must
+// not admit everybody.
+std::optional<Admission> list_admits(std::span<const std::string> entries,
+                                     const InitiatorIdentity& initiator) {
+  const auto excludes = [](std::string_view entry) { return entry.starts_with('!'); };
+  const bool only_exclusions = !entries.empty() && std::ranges::all_of(entries, excludes);
+  Admission admission = only_exclusions ? Admission::pattern : Admission::no;
+  for (const std::string_view entry : entries) {
+    if (!excludes(entry)) {
+      admission = std::max(admission, acl_entry_admits(entry, initiator));
+    } else if (const std::string_view excluded = entry.substr(1);
+               !understood(excluded) || acl_entry_admits(excluded, initiator) != Admission::no) {
+      return std::nullopt;
+    }
+  }
+  return admission;
+}
+
 }  // namespace
 
-bool acl_entry_matches(std::string_view entry, const InitiatorIdentity& initiator) {
-  if (is_all(entry)) return true;
-  if (const auto network = parse_network(entry)) return network_matches(*network, initiator);
-  return port_id_matches(entry, initiator.port_id);
+Admission acl_entry_admits(std::string_view entry, const InitiatorIdentity& initiator) {
+  const auto as = [](bool matches, Admission admission) {
+    return matches ? admission : Admission::no;
+  };
+  if (is_all(entry)) return Admission::everyone;
+  if (const auto network = parse_network(entry)) {
+    return as(network_matches(*network, initiator),
+              network->bits == 128 ? Admission::exact : Admission::pattern);
+  }
+  if (entry.find_first_of("*?") != entry.npos) {
+    return as(pattern_matches(entry, initiator), Admission::pattern);
+  }
+  return as(identifier_matches(entry, initiator), Admission::exact);
 }
 
 // The address ALL of tgt-admin admits everyone here, and so leaves the verdict to the names.
-bool acl_admits(std::span<const std::string> addresses, std::span<const std::string> names,
-                const InitiatorIdentity& initiator) {
-  if (addresses.empty() && names.empty()) return false;
-  return list_admits(addresses, initiator) && list_admits(names, initiator);
+Admission acl_admits(std::span<const std::string> addresses, std::span<const std::string> names,
+                     const InitiatorIdentity& initiator) {
+  const auto by_address = list_admits(addresses, initiator);
+  const auto by_name = list_admits(names, initiator);
+  if (!by_address || !by_name) return Admission::no;
+  if (addresses.empty()) return *by_name;
+  if (names.empty()) return *by_address;
+  const bool both = *by_address != Admission::no && *by_name != Admission::no;
+  return both ? std::max(*by_address, *by_name) : Admission::no;
 }
 
 std::string to_string(const PortId& id) {

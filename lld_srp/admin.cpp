@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string_view>
 #include <vector>
 
-#include "lld_srp/address.h"
+#include "lld_srp/report.h"
+#include "lld_srp/show.h"
 #include "plugin_api/log.h"
-#include "plugin_api/target_view.h"
 #include "plugin_api/trace_flags.h"
 
 namespace srp::admin {
@@ -42,103 +41,33 @@ constexpr std::array<std::string_view, 20> iscsi_keys = {"MaxRecvDataSegmentLeng
                                                          "MaxConnections",
                                                          "MaxQueueCmd"};
 
-void show_system(Driver& driver, tgt::concat_buf* out) {
-  const ConfigResult& config = driver.config();
-  concat_printf(out, "SRP:\n");
-  concat_printf(out, "    Configuration: %s%s\n", driver.config_file().c_str(),
-                config.file_found ? "" : " (not there: defaults)");
-  for (const auto& mistake : config.mistakes) {
-    concat_printf(out, "    Mistake: %s: %s; %s\n", mistake.where.c_str(), mistake.what.c_str(),
-                  mistake.remedy.c_str());
-  }
-  concat_printf(out, "    Trace: %s\n", text_of_trace_flags(trace_flags).c_str());
-  Listener* listener = driver.listener();
-  if (listener == nullptr) {
-    concat_printf(out, "    State: not listening: mend the configuration, then restart tgtd\n");
-    return;
-  }
-  concat_printf(out, "    State: %s\n",
-                listener->problem().empty() ? "listening" : listener->problem().c_str());
-  concat_printf(out, "    Sessions: %zu\n", driver.ports().session_count());
-  concat_printf(out, "    Connections: %zu\n", listener->connections().size());
-  for (const auto& device : listener->devices()) {
-    BufferPool& buffers = device->buffers();
-    concat_printf(out,
-                  "    Device: %s%s, channels %u, data memory %zu MiB registered, %zu KiB in use, "
-                  "%zu commands waiting\n",
-                  device->name().c_str(), device->removed() ? " (removed)" : "", device->channels(),
-                  buffers.bytes_registered() >> 20, buffers.bytes_in_use() >> 10,
-                  buffers.waiters());
-  }
-}
-
-// The lines to paste into an initiator's add_target.
-void show_logins(const TargetPort& port, const std::vector<Portal>& addresses,
-                 tgt::concat_buf* out) {
-  for (const Portal& address : addresses) {
-    concat_printf(out, "Login: id_ext=%s,ioc_guid=%s,dest=%s\n", hex64(port.id_ext()).c_str(),
-                  hex64(port.ioc_guid()).c_str(), with_port(address.address, address.port).c_str());
-  }
-}
-
-void show_portals(Driver& driver, tgt::concat_buf* out) {
-  Listener* listener = driver.listener();
-  if (listener == nullptr) return;
-  for (const auto& portal : listener->portals()) {
-    const bool listening = portal.id != nullptr;
-    const std::string& problem = portal.problem.empty() ? listener->problem() : portal.problem;
-    concat_printf(out, "Portal: %s%s%s\n",
-                  with_port(portal.portal.address, portal.portal.port).c_str(),
-                  listening ? "" : " not listening: ", listening ? "" : problem.c_str());
-  }
-  const auto reachable = listener->reachable();
-  for (const auto& port : driver.ports().all()) {
-    if (port->retired()) continue;
-    show_logins(*port, reachable, out);
-  }
-}
-
-void show_target(Driver& driver, const TargetPort& port, tgt::concat_buf* out) {
-  concat_printf(out, "Target port: %s\n", to_string(port.id()).c_str());
-  concat_printf(out, "id_ext=%s\nioc_guid=%s\n", hex64(port.id_ext()).c_str(),
-                hex64(port.ioc_guid()).c_str());
-  if (driver.listener() == nullptr) return;
-  show_logins(port, driver.listener()->reachable(), out);
-}
-
-void show_session(Driver& driver, Session& session, tgt::concat_buf* out) {
-  concat_printf(out, "Session: %llu\n", static_cast<Number>(session.nexus().id()));
-  concat_printf(out, "    Initiator: %s\n", session.initiator_name().c_str());
-  concat_printf(out, "    State: %s\n", session.live() ? "live" : "draining");
-  const SessionStats& stats = session.stats();
-  concat_printf(out,
-                "    Commands: %llu, %zu outstanding, %u with tgtd, %llu failed; tasks: %llu; "
-                "bytes in: %llu, out: %llu\n",
-                static_cast<Number>(stats.commands), session.tasks().size(),
-                session.nexus().in_flight(), static_cast<Number>(stats.errors),
-                static_cast<Number>(stats.tasks), static_cast<Number>(stats.bytes_in),
-                static_cast<Number>(stats.bytes_out));
-  concat_printf(out, "    Immediate data: %llu commands\n    Indirect: %llu commands\n",
-                static_cast<Number>(stats.immediate), static_cast<Number>(stats.indirect));
-  concat_printf(out, "    External tables: %llu commands\n", static_cast<Number>(stats.tables));
-  unsigned number = 0;
-  for (const auto& connection : driver.listener()->connections()) {
-    if (connection->session() != &session) continue;
-    CreditLedger& credits = connection->channel().credits();
-    concat_printf(out, "    Connection: %u\n        %s at %s, device %s, QP 0x%x%s\n", ++number,
-                  connection->peer().c_str(), connection->local().c_str(),
-                  connection->channel().device().name().c_str(), connection->channel().qp_num(),
-                  connection->established() ? "" : ", not established");
-    concat_printf(out, "        request limit %u: %u with the initiator, %u served\n",
-                  credits.total(), credits.held(), credits.serving());
-  }
-}
-
 TargetPort* require_port(Driver& driver, int tid, const char* what) {
   driver.ports().sync();
   TargetPort* port = driver.ports().find(tid);
   if (port == nullptr) log_error("%s: there is no SRP target %d", what, tid);
   return port;
+}
+
+// Calls visit(port, session) for the sessions of a target, or of all targets where tgtadm was given
+// none. missing: the result where sid is set and there is no such session.
+template <class Visit>
+tgt::tgtadm_err for_each_session(Driver& driver, int tid, std::uint64_t sid,
+                                 tgt::tgtadm_err missing, Visit&& visit) {
+  if (tid >= 0 && require_port(driver, tid, "sessions") == nullptr) return tgt::TGTADM_NO_TARGET;
+  driver.ports().sync();
+  bool found = false;
+  for (const auto& port : driver.ports().all()) {
+    if (port->retired() || (tid >= 0 && port->tid() != tid)) continue;
+    for (const auto& session : port->sessions()) {
+      if (sid != 0 && session->nexus().id() != sid) continue;
+      found = true;
+      visit(*port, *session);
+    }
+  }
+  if (sid == 0 || found) return tgt::TGTADM_SUCCESS;
+  log_error("there is no session %llu: see tgtadm --lld srp --mode conn --op show",
+            static_cast<Number>(sid));
+  return missing;
 }
 
 tgt::tgtadm_err update_target(Driver& driver, int tid, const char* name) {
@@ -165,7 +94,7 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
         tid, static_cast<Number>(sid), tid);
     return missing;
   }
-  session->dismiss("deleted by tgtadm", wire::LogoutReason::none);
+  driver.remove_session(*session, "deleted by tgtadm");
   return tgt::TGTADM_SUCCESS;
 }
 
@@ -182,20 +111,66 @@ tgt::tgtadm_err update_trace(std::string_view value) {
   return tgt::TGTADM_SUCCESS;
 }
 
+// The state is tgtd's, and so concerns all drivers, as it does without --lld. Beyond that, offline
+// ends our sessions: it is what a service script says first when it stops tgtd.
+tgt::tgtadm_err update_state(Driver& driver, std::string value) {
+  const tgt::tgtadm_err result = tgt::system_set_state(value.data());
+  if (result != tgt::TGTADM_SUCCESS) {
+    log_error("State=%.40s: write offline or ready", value.c_str());
+    return tgt::TGTADM_INVALID_REQUEST;
+  }
+  log_notice("tgtd is %s", value.c_str());
+  if (tgt::is_system_available() == 0) driver.dismiss_everybody("tgtd goes offline");
+  return tgt::TGTADM_SUCCESS;
+}
+
+// Shared receives are laid out when a device is opened.
+bool fixed_by_srq(std::string_view name, const Settings& settings) {
+  return settings.use_srq &&
+         (name == "credits" || name == "srp_max_req_size" || name == "immediate_data");
+}
+
+tgt::tgtadm_err update_setting(Driver& driver, const ScalarSetting& setting,
+                               std::string_view text) {
+  const std::string name{setting.info.name};
+  const char* file = driver.config_file().c_str();
+  if (!setting.info.at_run_time) {
+    log_error("%s cannot change while tgtd runs: set it in %s and restart tgtd", name.c_str(),
+              file);
+    return tgt::TGTADM_UNSUPPORTED_OPERATION;
+  }
+  if (fixed_by_srq(name, driver.config().settings)) {
+    log_error("%s cannot change while tgtd runs and use_srq is true: set it in %s and restart tgtd",
+              name.c_str(), file);
+    return tgt::TGTADM_UNSUPPORTED_OPERATION;
+  }
+  const auto value = value_from_text(setting.info, text);
+  if (!value) {
+    log_error("%s=%.*s: write %s", name.c_str(),
+              static_cast<int>(std::min<std::size_t>(text.size(), 40)), text.data(),
+              range_text(setting.info).c_str());
+    return tgt::TGTADM_INVALID_REQUEST;
+  }
+  driver.change(setting, *value);
+  log_notice("%s = %s from now on, for new logins; %s keeps it over a restart", name.c_str(),
+             value_text(setting.info, *value).c_str(), file);
+  return tgt::TGTADM_SUCCESS;
+}
+
 // tgtd hands in what tgtadm's --name and --value make: "name=value".
 tgt::tgtadm_err update_system(Driver& driver, std::string_view assignment) {
   const std::string_view name = assignment.substr(0, assignment.find('='));
-  if (name == "trace_flag") {
-    return update_trace(assignment.substr(std::min(name.size() + 1, assignment.size())));
+  const std::string_view value = assignment.substr(std::min(name.size() + 1, assignment.size()));
+  if (name == "trace_flag") return update_trace(value);
+  if (name == "State") return update_state(driver, std::string{value});
+  for (const ScalarSetting& setting : scalar_settings()) {
+    if (setting.info.name == name) return update_setting(driver, setting, value);
   }
   const std::string_view shown = assignment.empty() ? "(none)" : assignment.substr(0, 80);
-  if (std::ranges::find(known_settings(), name, &SettingInfo::name) != known_settings().end()) {
-    log_error("system parameter %.*s cannot be set while tgtd runs: set it in %s and restart",
-              static_cast<int>(shown.size()), shown.data(), driver.config_file().c_str());
-  } else {
-    log_error("system parameter %.*s is unknown; trace_flag is the one that can be set",
-              static_cast<int>(shown.size()), shown.data());
-  }
+  const std::string nearest{nearest_setting("", name)};
+  log_error("system parameter %.*s is unknown or no single value%s%s; see srp.conf(5)",
+            static_cast<int>(shown.size()), shown.data(), nearest.empty() ? "" : ": perhaps ",
+            nearest.c_str());
   return tgt::TGTADM_UNKNOWN_PARAM;
 }
 
@@ -237,19 +212,20 @@ tgt::tgtadm_err show(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
   switch (mode) {
     case tgt::MODE_SYSTEM: show_system(driver, out); return tgt::TGTADM_SUCCESS;
     case tgt::MODE_PORTAL: show_portals(driver, out); return tgt::TGTADM_SUCCESS;
-    case tgt::MODE_TARGET:
-    case tgt::MODE_CONNECTION: {
+    case tgt::MODE_TARGET: {
       const TargetPort* port = require_port(driver, tid, "show");
       if (port == nullptr) return tgt::TGTADM_NO_TARGET;
-      if (mode == tgt::MODE_TARGET) {
-        show_target(driver, *port, out);
-        return tgt::TGTADM_SUCCESS;
-      }
-      for (const auto& session : port->sessions()) {
-        if (sid == 0 || session->nexus().id() == sid) show_session(driver, *session, out);
-      }
+      show_target(driver, *port, out);
       return tgt::TGTADM_SUCCESS;
     }
+    case tgt::MODE_CONNECTION:
+      return for_each_session(driver, tid, sid, tgt::TGTADM_NO_CONNECTION,
+                              [&](const TargetPort& port, Session& session) {
+                                if (tid < 0)
+                                  concat_printf(out, "Target %d: %s\n", port.tid(),
+                                                port.name().c_str());
+                                show_session(driver, session, out);
+                              });
     default:
       log_error("show: nothing to show in mode %d", mode);
       return tgt::TGTADM_INVALID_REQUEST;
@@ -257,27 +233,19 @@ tgt::tgtadm_err show(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::
 }
 
 tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out) {
-  if (mode != tgt::MODE_SESSION && mode != tgt::MODE_CONNECTION) return tgt::TGTADM_INVALID_REQUEST;
-  const TargetPort* port = require_port(driver, tid, "stat");
-  if (port == nullptr) return tgt::TGTADM_NO_TARGET;
-  if (sid != 0 && port->find_session(sid) == nullptr) {
-    log_error("stat: target %d has no session %llu", tid, static_cast<Number>(sid));
-    return mode == tgt::MODE_SESSION ? tgt::TGTADM_NO_SESSION : tgt::TGTADM_NO_CONNECTION;
+  if (mode == tgt::MODE_CONNECTION) {
+    driver.ports().sync();
+    const auto result = for_each_session(driver, tid, sid, tgt::TGTADM_NO_CONNECTION,
+                                         [](const TargetPort&, Session&) {});
+    if (result != tgt::TGTADM_SUCCESS) return result;
+    concat_printf(out, "%s", report(driver, tid, sid).c_str());
+    return tgt::TGTADM_SUCCESS;
   }
+  if (mode != tgt::MODE_SESSION) return tgt::TGTADM_INVALID_REQUEST;
   tgt::tgt_stat_header(out);
-  for (const auto& session : port->sessions()) {
-    const std::uint64_t id = session->nexus().id();
-    if (sid != 0 && id != sid) continue;
-    tgt::it_nexus* nexus = tgt::it_nexus_lookup(tid, id);
-    if (nexus == nullptr) continue;
-    (void)tgt::find_in_list<tgt::it_nexus_lu_info>(
-        nexus->itn_itl_info_list, offsetof(tgt::it_nexus_lu_info, itn_itl_info_siblings),
-        [&](tgt::it_nexus_lu_info& info) {
-          tgt::tgt_stat_line(tid, info.lu->lun, id, &info.stat, out);
-          return false;
-        });
-  }
-  return tgt::TGTADM_SUCCESS;
+  return for_each_session(
+      driver, tid, sid, tgt::TGTADM_NO_SESSION,
+      [out](const TargetPort& port, Session& session) { show_statistics(port, session, out); });
 }
 
 tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t sid,
@@ -289,11 +257,12 @@ tgt::tgtadm_err update(Driver& driver, int mode, int op, int tid, std::uint64_t 
     case tgt::MODE_SESSION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_SESSION);
       log_error(
-          "mode session knows delete; sessions are shown by tgtadm --lld srp --mode conn "
-          "--op show --tid N");
+          "mode session knows stat and delete; sessions are shown by tgtadm --lld srp --mode conn "
+          "--op show");
       return tgt::TGTADM_INVALID_REQUEST;
     case tgt::MODE_CONNECTION:
       if (op == tgt::OP_DELETE) return delete_session(driver, tid, sid, tgt::TGTADM_NO_CONNECTION);
+      log_error("mode conn knows show, stat and delete");
       return tgt::TGTADM_INVALID_REQUEST;
     case tgt::MODE_SYSTEM: return update_system(driver, name ? name : "");
     default:

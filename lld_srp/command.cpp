@@ -393,12 +393,23 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
           0);
 }
 
+void Command::note_failure(const CmdResult& result) noexcept {
+  constexpr std::size_t fixed_sense_bytes = 14;  // up to the additional sense code's qualifier
+  FailedCommand& failed = session_.stats().failed;
+  failed = {std::time(nullptr), lun, request_.cdb[0], result.status, 0, 0, 0};
+  if (result.sense.size() < fixed_sense_bytes) return;
+  failed.sense_key = result.sense[2] & 0x0f;
+  failed.asc = result.sense[12];
+  failed.ascq = result.sense[13];
+}
+
 void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept {
   if (traced(Trace::iu)) [[unlikely]] {
     trace(Trace::iu, "%s: opcode 0x%02x of unit %llu: status 0x%02x, %u bytes in",
           session_.initiator_name().c_str(), request_.cdb[0], static_cast<unsigned long long>(lun),
           result.status, in_bytes);
   }
+  if (result.status != good) note_failure(result);
   enter(State::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);

@@ -101,6 +101,7 @@ class Command : private TaskSet::Entry, public QueueHook {
   [[nodiscard]] CmdResult result_of(std::uint8_t status, std::uint32_t filled) noexcept;
   std::uint32_t filled_in(std::uint8_t status) noexcept;
   void refuse(std::uint16_t additional_sense) noexcept;
+  void note_failure(const CmdResult& result) noexcept;
   void respond(const CmdResult& result, std::uint32_t in_bytes) noexcept;
   void abort() noexcept;
   void leave_line() noexcept;

@@ -37,6 +37,19 @@ std::optional<std::uint64_t> parse_guid(std::string_view text) {
   return value;
 }
 
+// "8001" or "0x8001"; the invalid key 0 and its twin with the member bit are none.
+std::optional<std::uint16_t> parse_pkey(const Setting& setting) {
+  if (setting.getType() != Setting::TypeString) return std::nullopt;
+  std::string_view text = setting.c_str();
+  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
+  std::uint16_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (text.size() != 4 || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return (value & 0x7fff) != 0 ? std::optional{value} : std::nullopt;
+}
+
 std::optional<long long> parse_decimal(std::string_view text) {
   long long value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -75,7 +88,6 @@ class Loader {
     std::string label;  // targets[0]
     const Setting& group;
     TargetSettings target;
-    bool port_id_right;  // what the file says of its two halves
   };
 
   void mistake(unsigned line, std::string what, std::string remedy) {
@@ -146,16 +158,15 @@ class Loader {
       return known.assign(settings_, static_cast<bool>(setting));
     }
     wrong(setting, std::string{known.info.name}, "not a boolean",
-          std::string{"write true or false, without quotes; the default is "} +
-              (known.info.default_value ? "true" : "false"));
+          "write " + range_text(known.info) + ", without quotes; the default is " +
+              value_text(known.info, known.info.default_value));
   }
 
   void read_integer(const Setting& setting, const ScalarSetting& known) {
     const SettingInfo& info = known.info;
     const std::string name{info.name};
-    const std::string remedy = "write an integer from " + std::to_string(info.min) + " to " +
-                               std::to_string(info.max) + " (" + std::string{info.unit} +
-                               "); the default is " + std::to_string(info.default_value);
+    const std::string remedy =
+        "write " + range_text(info) + "; the default is " + value_text(info, info.default_value);
     const bool is_int = setting.getType() == Setting::TypeInt;
     if (!is_int && setting.getType() != Setting::TypeInt64) {
       return wrong(setting, name, "not an integer", remedy);
@@ -171,14 +182,13 @@ class Loader {
     known.assign(settings_, static_cast<std::uint32_t>(*number));
   }
 
-  bool read_guid(const Setting& setting, const std::string& label,
+  void read_guid(const Setting& setting, const std::string& label,
                  std::optional<std::uint64_t>& guid) {
     const std::string name = label + setting.getName();
     const std::string remedy = std::string{"write "} + setting.getName() +
                                " = \"0002c90300a1b2c3\", in quotes and with your own digits";
     if (setting.getType() == Setting::TypeString) guid = parse_guid(setting.c_str());
     if (!guid) wrong(setting, name, "not a string of 16 hexadecimal digits", remedy);
-    return guid.has_value();
   }
 
   void read_portals(const Setting& setting) {
@@ -218,16 +228,18 @@ class Loader {
   }
 
   void read_target(const Setting& group, const std::string& label) {
-    NamedTarget named{label, group, {}, true};
+    NamedTarget named{label, group, {}};
     for (int i = 0; i < group.getLength(); ++i) {
       const Setting& setting = group[i];
       const std::string_view name = setting.getName();
       if (name == "name") {
         read_name(setting, label + ".name", named.target.name);
       } else if (name == "id_ext") {
-        named.port_id_right &= read_guid(setting, label + ".", named.target.id_ext);
+        read_guid(setting, label + ".", named.target.id_ext);
       } else if (name == "ioc_guid") {
-        named.port_id_right &= read_guid(setting, label + ".", named.target.ioc_guid);
+        read_guid(setting, label + ".", named.target.ioc_guid);
+      } else if (name == "pkeys") {
+        read_pkeys(setting, label + ".pkeys", named.target.pkeys);
       } else {
         refuse_unknown(setting, "targets[].", label + ".");
       }
@@ -236,6 +248,22 @@ class Loader {
       mistake(group.getSourceLine(), label + ".name: missing", name_remedy);
     }
     targets_.push_back(std::move(named));
+  }
+
+  void read_pkeys(const Setting& setting, const std::string& label,
+                  std::vector<std::uint16_t>& pkeys) {
+    constexpr const char* remedy = "write [ \"8001\", \"ffff\" ]: four hexadecimal digits each";
+    if (!setting.isArray() && !setting.isList()) {
+      return wrong(setting, label, "not a list of partition keys", remedy);
+    }
+    for (int i = 0; i < setting.getLength(); ++i) {
+      const auto pkey = parse_pkey(setting[i]);
+      if (pkey) {
+        pkeys.push_back(*pkey);
+      } else {
+        wrong(setting[i], label + "[" + std::to_string(i) + "]", "not a partition key", remedy);
+      }
+    }
   }
 
   void read_name(const Setting& setting, const std::string& label, std::string& name) {
@@ -295,18 +323,6 @@ class Loader {
       const std::string why = "the name of " + earlier.label + " too";
       wrong(later.group["name"], later.label + ".name", why, "give every target its own group");
     }
-    if (later.port_id_right && later.target.id_ext && same_port_id(earlier, later)) {
-      const std::string why = "with its ioc_guid the port of " + earlier.label + " too";
-      wrong(later.group["id_ext"], later.label + ".id_ext", why, "give each its own id_ext");
-    }
-  }
-
-  // Two targets without an ioc_guid of their own get the same one, whichever that is.
-  bool same_port_id(const NamedTarget& a, const NamedTarget& b) const {
-    const auto ioc_guid = [this](const NamedTarget& named) {
-      return named.target.ioc_guid ? named.target.ioc_guid : settings_.srpt_service_guid;
-    };
-    return a.port_id_right && a.target.id_ext == b.target.id_ext && ioc_guid(a) == ioc_guid(b);
   }
 
   const std::string& path_;

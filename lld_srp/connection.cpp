@@ -8,24 +8,14 @@
 
 namespace srp {
 
-namespace {
-
-std::string peer_text(rdma_cm_id& id) {
-  return with_port(to_string(id.route.addr.dst_storage), ntohs(rdma_get_dst_port(&id)));
-}
-
-std::string local_text(rdma_cm_id& id) { return to_string(id.route.addr.src_storage); }
-
-}  // namespace
-
 Connection::Connection(rdma_cm_id& id, Device& device, const ChannelSizes& sizes,
                        unsigned login_timeout_s, EventLoop& loop, Job& reap)
     : loop_(loop),
       reap_(reap),
       attention_([](void* self) noexcept { static_cast<Connection*>(self)->on_attention(); }, this),
       poll_([](void* self) noexcept { static_cast<Connection*>(self)->poll(); }, this),
-      peer_(peer_text(id)),
-      local_(local_text(id)),
+      path_(path_of(id)),
+      peer_(with_port(to_string(path_.peer), path_.peer_port)),
       channel_(device, *this, id, sizes, loop, attention_),
       ticks_left_(login_timeout_s * ticks_per_second) {
   id.context = this;
@@ -55,6 +45,13 @@ void Connection::accept(Session& session, const wire::LoginRsp& response) {
   param.rnr_retry_count = 7;  // for the initiator's sends: forever
   param.qp_num = channel_.qp_num();
   verbs::require(rdma_accept(id_.get(), &param), "rdma_accept");
+}
+
+std::size_t Connection::waiting() const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(commands_, [](const Command& command) {
+    return command.state() == CommandState::waiting ||
+           command.state() == CommandState::table_waiting;
+  }));
 }
 
 void Connection::refuse(const wire::LoginRej& rej) noexcept {
@@ -197,6 +194,7 @@ void Connection::on_attention() noexcept {
 
 void Connection::close() noexcept {
   log_notice("%s: channel closed: %s", peer_.c_str(), channel_.failure());
+  if (session_ != nullptr) session_->note_lost_channel(channel_.failure());
   // Before the connection is established the CM would send no disconnect request, and destroying
   // the id rejects; a device that is gone sends nothing. There is nothing to wait for then.
   const bool silent = state_ == State::connecting || channel_.device().removed();

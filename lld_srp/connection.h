@@ -14,6 +14,7 @@
 
 #include "lld_srp/channel.h"
 #include "lld_srp/command.h"
+#include "lld_srp/path.h"
 #include "lld_srp/session.h"
 #include "lld_srp/task.h"
 #include "lld_srp/verbs.h"
@@ -33,8 +34,13 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   [[nodiscard]] Channel& channel() noexcept { return channel_; }
+  [[nodiscard]] const Path& path() const noexcept { return path_; }
+  // The initiator's address and port, as text.
   [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
-  [[nodiscard]] const std::string& local() const noexcept { return local_; }
+  // Neither established nor over.
+  [[nodiscard]] bool connecting() const noexcept { return state_ == State::connecting; }
+  // Commands that wait for data memory of the device.
+  [[nodiscard]] std::size_t waiting() const noexcept;
   // Null once the channel has left it.
   [[nodiscard]] Session* session() const noexcept { return session_; }
   [[nodiscard]] bool established() const noexcept { return state_ == State::live; }
@@ -95,8 +101,8 @@ class Connection {
   Job attention_;
   Job poll_;
   verbs::CmId id_;
+  Path path_;
   std::string peer_;
-  std::string local_;
   Channel channel_;
   Session* session_ = nullptr;
   Command::Pool idle_commands_;

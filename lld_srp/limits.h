@@ -39,6 +39,9 @@ inline constexpr int poll_budget = 128;
 // tgtd's loop, which serves everybody else as well.
 inline constexpr unsigned empty_looks_max = 32;
 
+// Refused logins that get a line of their own each second; the rest of a flood is counted.
+inline constexpr unsigned refusals_logged_per_s = 10;
+
 // RDMA/CM events handled before others get their turn; a login takes milliseconds.
 inline constexpr int cm_event_budget = 16;
 

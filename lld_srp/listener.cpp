@@ -108,6 +108,9 @@ void Listener::on_tick() noexcept {
   watch_devices();
   for (const auto& connection : connections_) connection->on_tick();
   if (++ticks_ % ticks_per_second != 0) return;
+  const unsigned unlogged = refusals_ - std::min(refusals_, refusals_logged_per_s);
+  if (unlogged != 0) log_error("login refused: %u more in this second", unlogged);
+  refusals_ = 0;
   try {
     activate();
   } catch (const std::exception& error) {
@@ -120,8 +123,8 @@ void Listener::finish_closing() noexcept {
 }
 
 // An address is worth an add_target line if the CM can bind to it, which needs a device behind it.
-std::vector<Portal> Listener::reachable() {
-  std::vector<Portal> found;
+std::vector<Listener::Access> Listener::reachable() {
+  std::vector<Access> found;
   if (!channel_) return found;
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return found;
@@ -129,7 +132,9 @@ std::vector<Portal> Listener::reachable() {
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
     if (entry->ifa_addr == nullptr) continue;
     const int family = entry->ifa_addr->sa_family;
-    if ((family != AF_INET && family != AF_INET6) || !has_device(*entry->ifa_addr)) continue;
+    if (family != AF_INET && family != AF_INET6) continue;
+    const auto path = path_to(*entry->ifa_addr);
+    if (!path) continue;
     sockaddr_storage address{};
     std::memcpy(&address, entry->ifa_addr,
                 family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
@@ -137,24 +142,24 @@ std::vector<Portal> Listener::reachable() {
     for (const ListeningPortal& portal : portals_) {
       const bool any = portal.portal.address == (family == AF_INET ? any_ipv4 : any_ipv6);
       if (portal.id && (any || portal.portal.address == text)) {
-        found.push_back({text, portal.portal.port});
+        found.push_back({{text, portal.portal.port}, *path});
       }
     }
   }
   return found;
 }
 
-bool Listener::has_device(const sockaddr& address) {
+std::optional<Path> Listener::path_to(const sockaddr& address) {
   rdma_cm_id* raw = nullptr;
-  if (rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP) != 0) return false;
+  if (rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP) != 0) return std::nullopt;
   const verbs::CmId id{raw};
   sockaddr_storage any_port{};
   std::memcpy(&any_port, &address,
               address.sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-  if (rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&any_port)) != 0) return false;
-  if (raw->verbs == nullptr) return false;
+  if (rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&any_port)) != 0) return std::nullopt;
+  if (raw->verbs == nullptr) return std::nullopt;
   device_watch_.saw(*raw->verbs);
-  return true;
+  return path_of(*raw);
 }
 
 // Opens what is not open yet.
@@ -262,10 +267,8 @@ void Listener::handle(CmEvent& event) {
 void Listener::on_connect_request(CmEvent& event) {
   verbs::CmId owned{event.id};
   event.id->context = nullptr;  // inherited from the listening id
-  InitiatorIdentity initiator;
-  initiator.address = event.id->route.addr.dst_storage;
-  std::memcpy(initiator.gid.data(), event.id->route.addr.addr.ibaddr.dgid.raw,
-              initiator.gid.size());
+  const Path path = path_of(*event.id);
+  InitiatorIdentity initiator{{}, path.peer, path.peer_gid};
   LoginRequest request;
   const auto fault = parse_login({event.private_data.data(), event.private_bytes}, request);
   trace(Trace::login,
@@ -275,12 +278,16 @@ void Listener::on_connect_request(CmEvent& event) {
         event.param.initiator_depth);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
+  if (too_many_logins()) {
+    return refuse(std::move(owned), request, initiator,
+                  wire::LoginRejReason::insufficient_resources, "logins_max are under way");
+  }
   try {
     device_watch_.saw(*event.id->verbs);
     ports_.sync();
-    accept_rev10(request, ports_, settings_);
+    accept_rev10(request, path, ports_, settings_);
     initiator.port_id = request.initiator_port;
-    const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
+    const LoginVerdict verdict = judge_login(request, initiator, path, ports_, settings_);
     if (verdict.port == nullptr) {
       return refuse(std::move(owned), request, initiator, verdict.reason, verdict.why.c_str());
     }
@@ -290,11 +297,17 @@ void Listener::on_connect_request(CmEvent& event) {
       return refuse(std::move(owned), request, initiator, wire::LoginRejReason::unspecified,
                     "it lets us have no RDMA READ outstanding: writes would be impossible");
     }
-    log_in(owned, event, request, initiator, *verdict.port);
+    log_in(owned, event, request, initiator, verdict);
   } catch (const std::exception& error) {
     refuse(std::move(owned), request, initiator, wire::LoginRejReason::insufficient_resources,
            error.what());
   }
+}
+
+bool Listener::too_many_logins() const noexcept {
+  const auto connecting = [](const auto& connection) { return connection->connecting(); };
+  return std::ranges::count_if(connections_, connecting) >=
+         static_cast<std::ptrdiff_t>(settings_.logins_max);
 }
 
 ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& request,
@@ -320,7 +333,8 @@ ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& reque
 // Everything that can fail comes before the old session is touched. Throws
 // with id still owned by the caller until the connection has it; then the connection refuses.
 void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
-                      const InitiatorIdentity& initiator, TargetPort& port) {
+                      const InitiatorIdentity& initiator, const LoginVerdict& verdict) {
+  TargetPort& port = *verdict.port;
   Device& device = device_of(*id);
   const ChannelSizes sizes = sizes_for(event, request, device);
   auto made =
@@ -329,7 +343,7 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
   connection.own(std::move(id));
 
   const bool multi = request.action == wire::MultiChannelAction::multi;
-  Session* const old = port.live_session(initiator.port_id);
+  Session* const old = verdict.session;
   auto result = wire::MultiChannelResult::no_channel;
   if (old != nullptr) {
     result = multi ? wire::MultiChannelResult::maintained : wire::MultiChannelResult::terminated;
@@ -346,23 +360,26 @@ void Listener::log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest&
     return connection.refuse(
         build_login_rej(request.tag, wire::LoginRejReason::insufficient_resources));
   }
+  if (session != old) port.inherit_reservations(*session);
   if (old != nullptr && !multi) {
     old->dismiss("replaced by a new login of the same initiator port",
                  wire::LogoutReason::multi_channel_action);
   }
   log_notice("login of %s from %s at %s (%s) to target %d %s: session %llu, channel %zu, QP 0x%x",
              session->initiator_name().c_str(), connection.peer().c_str(),
-             connection.local().c_str(), device.name().c_str(), port.tid(), port.name().c_str(),
-             static_cast<unsigned long long>(session->nexus().id()), session->channels().size(),
-             connection.channel().qp_num());
+             to_string(connection.path().local).c_str(), device.name().c_str(), port.tid(),
+             port.name().c_str(), static_cast<unsigned long long>(session->nexus().id()),
+             session->channels().size(), connection.channel().qp_num());
 }
 
 void Listener::refuse(verbs::CmId id, const LoginRequest& request,
                       const InitiatorIdentity& initiator, wire::LoginRejReason reason,
                       const char* why) {
   const wire::LoginRej rej = build_login_rej(request.tag, reason);
-  log_error("login refused: %s from %s, reason 0x%08x: %s", to_string(initiator.port_id).c_str(),
-            to_string(initiator.address).c_str(), static_cast<unsigned>(reason), why);
+  if (++refusals_ <= refusals_logged_per_s) {
+    log_error("login refused: %s from %s, reason 0x%08x: %s", to_string(initiator.port_id).c_str(),
+              to_string(initiator.address).c_str(), static_cast<unsigned>(reason), why);
+  }
   if (rdma_reject(id.get(), &rej, sizeof rej) != 0) log_debug("rdma_reject: %s", strerror(errno));
 }
 

@@ -40,8 +40,12 @@ class Listener {
   void on_tick() noexcept;
   // Takes failed connections as far down as it goes now, instead of soon.
   void finish_closing() noexcept;
-  // The addresses of this host at which an initiator can log in: numeric, with their port.
-  [[nodiscard]] std::vector<Portal> reachable();
+  // Where an initiator can log in.
+  struct Access {
+    Portal portal;  // a numeric address of this host
+    Path path;      // the local end of what comes in there
+  };
+  [[nodiscard]] std::vector<Access> reachable();
 
   [[nodiscard]] const std::vector<ListeningPortal>& portals() const noexcept { return portals_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Device>>& devices() const noexcept {
@@ -59,7 +63,7 @@ class Listener {
   // A copy of what a CM event says, taken before it is acknowledged.
   struct CmEvent;
 
-  [[nodiscard]] bool has_device(const sockaddr& address);
+  [[nodiscard]] std::optional<Path> path_to(const sockaddr& address);
   void activate();
   void report(const std::string& problem);
   void listen(ListeningPortal& portal);
@@ -69,7 +73,8 @@ class Listener {
   [[nodiscard]] ChannelSizes sizes_for(const CmEvent& event, const LoginRequest& request,
                                        const Device& device) const;
   void log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
-              const InitiatorIdentity& initiator, TargetPort& port);
+              const InitiatorIdentity& initiator, const LoginVerdict& verdict);
+  [[nodiscard]] bool too_many_logins() const noexcept;
   void refuse(verbs::CmId id, const LoginRequest& request, const InitiatorIdentity& initiator,
               wire::LoginRejReason reason, const char* why);
   void on_device_removal(rdma_cm_id& id) noexcept;
@@ -84,6 +89,7 @@ class Listener {
   Job reap_;
   std::string problem_;
   unsigned ticks_ = 0;
+  unsigned refusals_ = 0;  // since the last second
   DeviceWatch device_watch_;
   std::vector<std::unique_ptr<Device>> devices_;
   verbs::EventChannel channel_;

@@ -1,8 +1,10 @@
 #include "lld_srp/login.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <vector>
 
+#include "plugin_api/log.h"
 #include "plugin_api/target_view.h"
 
 namespace srp {
@@ -11,7 +13,9 @@ namespace {
 
 using Reason = wire::LoginRejReason;
 
-LoginVerdict refuse(Reason reason, std::string why) { return {nullptr, reason, std::move(why)}; }
+LoginVerdict refuse(Reason reason, std::string why) {
+  return {nullptr, nullptr, reason, std::move(why)};
+}
 
 std::vector<std::string> entries(char* (*get)(int tid, int index), int tid) {
   std::vector<std::string> list;
@@ -19,8 +23,59 @@ std::vector<std::string> entries(char* (*get)(int tid, int index), int tid) {
   return list;
 }
 
-bool admitted(int tid, const InitiatorIdentity& initiator) {
+Admission admission(int tid, const InitiatorIdentity& initiator) {
   return acl_admits(entries(tgt::acl_get, tid), entries(tgt::iqn_acl_get, tid), initiator);
+}
+
+std::string shown(const TargetPort& port) {
+  return "target " + std::to_string(port.tid()) + " " + port.name();
+}
+
+// The target, of those that share a port, that the initiator is to see; null: none admits it.
+TargetPort* choose(const std::vector<TargetPort*>& candidates, const InitiatorIdentity& initiator) {
+  TargetPort* chosen = nullptr;
+  auto best = Admission::no;
+  for (TargetPort* port : candidates) {
+    const Admission here = admission(port->tid(), initiator);
+    if (here != Admission::no && here == best) {
+      log_notice("%s and %s admit %s alike: it sees the first", shown(*chosen).c_str(),
+                 shown(*port).c_str(), to_string(initiator.port_id).c_str());
+    }
+    if (here <= best) continue;
+    chosen = port;
+    best = here;
+  }
+  return chosen;
+}
+
+std::string nobody_admits(const std::vector<TargetPort*>& candidates) {
+  std::string all;
+  for (const TargetPort* port : candidates) all += (all.empty() ? "" : ", ") + shown(*port);
+  return all + ": no ACL admits it: tgtadm --mode target --op bind --tid " +
+         std::to_string(candidates.front()->tid()) + " -Q or -I";
+}
+
+// Partitions are compared without the bit that tells full members from limited ones.
+bool in_partition(const TargetPort& port, const Path& path, const Settings& settings) {
+  constexpr unsigned partition = 0x7fff;
+  if (path.pkey == 0) return true;  // iWARP knows none
+  for (const TargetSettings& target : settings.targets) {
+    if (target.name != port.name() || target.pkeys.empty()) continue;
+    return std::ranges::any_of(target.pkeys, [&path](std::uint16_t pkey) {
+      return (pkey & partition) == (path.pkey & partition);
+    });
+  }
+  return true;
+}
+
+Session* find_session(const std::vector<TargetPort*>& candidates, const PortId& initiator,
+                      TargetPort*& owner) {
+  for (TargetPort* port : candidates) {
+    owner = port;
+    if (Session* session = port->live_session(initiator)) return session;
+  }
+  owner = nullptr;
+  return nullptr;
 }
 
 }  // namespace
@@ -31,19 +86,20 @@ bool grants_immediate(const LoginRequest& request, const Settings& settings) noe
          request.immediate_offset % 4 == 0 && request.immediate_offset < settings.srp_max_req_size;
 }
 
-void accept_rev10(LoginRequest& request, const TargetPorts& ports, const Settings& settings) {
-  if (!settings.rev10_port_ids || ports.find(request.target_port) != nullptr) return;
+void accept_rev10(LoginRequest& request, const Path& path, const TargetPorts& ports,
+                  const Settings& settings) {
+  if (!settings.rev10_port_ids || !ports.find(request.target_port, path).empty()) return;
   const auto swapped = [](wire::PortId id) {
     std::rotate(id.begin(), id.begin() + id.size() / 2, id.end());
     return id;
   };
-  if (ports.find(swapped(request.target_port)) == nullptr) return;
+  if (ports.find(swapped(request.target_port), path).empty()) return;
   request.target_port = swapped(request.target_port);
   request.initiator_port = swapped(request.initiator_port);
 }
 
 LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& initiator,
-                         const TargetPorts& ports, const Settings& settings) {
+                         const Path& path, const TargetPorts& ports, const Settings& settings) {
   if (!tgt::is_system_available()) {
     return refuse(Reason::insufficient_resources, "tgtd is offline (tgtadm --mode sys, State)");
   }
@@ -52,23 +108,27 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
                   "it wants IUs of " + std::to_string(request.max_iu_bytes) +
                       " bytes: raise srp_max_req_size, or lower cmd_sg_entries there");
   }
-  TargetPort* port = ports.find(request.target_port);
-  if (port == nullptr) {
+  const auto candidates = ports.find(request.target_port, path);
+  if (candidates.empty()) {
     return refuse(Reason::unable_to_associate,
-                  "no target has this id_ext and ioc_guid: see tgtadm --lld srp --mode target "
-                  "--op show --tid N");
+                  "no target has this id_ext and ioc_guid here: see tgtadm --lld srp --mode "
+                  "target --op show --tid N");
   }
-  const std::string target = "target " + std::to_string(port->tid()) + " " + port->name();
-  if (tgt::tgt_get_target_state(port->tid()) != tgt::SCSI_TARGET_READY) {
-    return refuse(Reason::insufficient_resources, target + " is offline");
-  }
-  if (!admitted(port->tid(), initiator)) {
-    return refuse(Reason::unable_to_associate,
-                  target + ": no ACL admits it: tgtadm --mode target --op bind --tid " +
-                      std::to_string(port->tid()) + " -Q or -I");
-  }
-  const Session* session = port->live_session(initiator.port_id);
+  TargetPort* owner = nullptr;
+  Session* const session = find_session(candidates, initiator.port_id, owner);
   const bool joins = session != nullptr && request.action == wire::MultiChannelAction::multi;
+  const std::vector<TargetPort*> allowed = joins ? std::vector{owner} : candidates;
+  TargetPort* const port = choose(allowed, initiator);
+  if (port == nullptr) return refuse(Reason::unable_to_associate, nobody_admits(allowed));
+  if (tgt::tgt_get_target_state(port->tid()) != tgt::SCSI_TARGET_READY) {
+    return refuse(Reason::insufficient_resources, shown(*port) + " is offline");
+  }
+  if (!in_partition(*port, path, settings)) {
+    char pkey[8];
+    std::snprintf(pkey, sizeof pkey, "0x%04x", path.pkey);
+    return refuse(Reason::unable_to_associate, shown(*port) + ": its partition " + pkey +
+                                                   " is none of the target's pkeys in srp.conf");
+  }
   if (joins && session->channels().size() >= settings.channels_max) {
     return refuse(Reason::channel_limit_reached,
                   "its session has channels_max = " + std::to_string(settings.channels_max));
@@ -79,7 +139,7 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
     return refuse(Reason::insufficient_resources,
                   "there are sessions_max = " + std::to_string(settings.sessions_max));
   }
-  return {port, {}, {}};
+  return {port, session, {}, {}};
 }
 
 }  // namespace srp

@@ -12,6 +12,7 @@
 #include "lld_srp/admin.h"
 #include "lld_srp/command.h"
 #include "lld_srp/driver.h"
+#include "lld_srp/unit_identity.h"
 #include "plugin_api/edge.h"
 #include "plugin_api/self_check.h"
 #include "plugin_api/target_view.h"
@@ -78,6 +79,13 @@ int on_portal_destroy(char* params) noexcept {
   });
 }
 
+void identify(tgt::scsi_lu& lu) {
+  if (driver == nullptr || lu.tgt == nullptr || lu.tgt->name == nullptr) return;
+  const std::string target = lu.tgt->name;
+  if (driver->config().settings.unique_scsi_ids) make_unique(lu, driver->ports().host(), target);
+  name_target_port(lu, driver->ports().identity_of(target).id);
+}
+
 // INQUIRY says iSCSI for every driver's units, and that a command may be of any length.
 int on_lu_create(tgt::scsi_lu* lu) noexcept {
   if (lu->attrs.version_desc[1] == version_iscsi) lu->attrs.version_desc[1] = version_srp;
@@ -88,7 +96,10 @@ int on_lu_create(tgt::scsi_lu* lu) noexcept {
     const wire::Be32 blocks = (driver->config().settings.command_mib_max << 20) >> lu->blk_shift;
     std::memcpy(page->data + maximum_transfer_length, &blocks, sizeof blocks);
   }
-  return 0;
+  return at_the_edge("create unit", 0, [lu] {
+    identify(*lu);
+    return 0;
+  });
 }
 
 int on_update(int mode, int op, int tid, std::uint64_t sid, std::uint64_t, std::uint32_t,
@@ -134,12 +145,11 @@ int on_mgmt_end(tgt::mgmt_req* request) noexcept {
 int on_transport_id(int tid, std::uint64_t nexus_id, char* buffer, int size) noexcept {
   constexpr int transport_id_bytes = 24;
   const TargetPort* port = driver != nullptr ? driver->ports().find(tid) : nullptr;
-  const Session* session = port != nullptr ? port->find_session(nexus_id) : nullptr;
-  if (session == nullptr || size < transport_id_bytes) return 0;
+  const PortId* id = port != nullptr ? port->initiator_of(nexus_id) : nullptr;
+  if (id == nullptr || size < transport_id_bytes) return 0;
   std::memset(buffer, 0, transport_id_bytes);
   buffer[0] = 0x04;
-  const PortId& id = session->initiator().port_id;
-  std::memcpy(buffer + 8, id.data(), id.size());
+  std::memcpy(buffer + 8, id->data(), id->size());
   return transport_id_bytes;
 }
 

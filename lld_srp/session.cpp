@@ -25,10 +25,16 @@ Session::Session(int tid, std::uint64_t nexus_id, const InitiatorIdentity& initi
       initiator_name_(to_string(initiator.port_id)),
       info_(nexus_info(initiator, initiator_name_)),
       nexus_(tid, nexus_id, info_.data()),
+      stamp_(tgt::stamp_of(tid, nexus_id)),
       unit_tasks_(unit_tasks),
       change_([](void* self) noexcept { static_cast<Session*>(self)->on_change(); }, this) {}
 
 Session::~Session() { SRP_ASSERT(channels_.empty() && tasks_.empty() && pending_tasks_.empty()); }
+
+void Session::note_lost_channel(const char* why) noexcept {
+  lost_channel_ = why;
+  lost_at_ = std::time(nullptr);
+}
 
 void Session::attach(Channel& channel) { channels_.push_back(&channel); }
 

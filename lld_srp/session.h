@@ -7,6 +7,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,20 @@
 #include "lld_srp/channel.h"
 #include "lld_srp/task_set.h"
 #include "plugin_api/nexus.h"
+#include "plugin_api/reservations.h"
 
 namespace srp {
+
+// The last command of a session that ended with another status than GOOD.
+struct FailedCommand {
+  std::time_t at = 0;  // 0: none has
+  std::uint64_t lun = 0;
+  std::uint8_t opcode = 0;
+  std::uint8_t status = 0;  // SAM
+  std::uint8_t sense_key = 0;
+  std::uint8_t asc = 0;
+  std::uint8_t ascq = 0;
+};
 
 struct SessionStats {
   std::uint64_t commands = 0;
@@ -26,6 +39,7 @@ struct SessionStats {
   std::uint64_t immediate = 0;  // commands that brought their data with them
   std::uint64_t indirect = 0;   // commands with a table of descriptors
   std::uint64_t tables = 0;     // those whose table had to be fetched
+  FailedCommand failed;
 };
 
 struct PendingTaskTag;
@@ -69,6 +83,15 @@ class Session {
   [[nodiscard]] const std::string& initiator_name() const noexcept { return initiator_name_; }
   [[nodiscard]] const std::vector<Channel*>& channels() const noexcept { return channels_; }
   [[nodiscard]] SessionStats& stats() noexcept { return stats_; }
+  // What tgtd registers the nexus by.
+  [[nodiscard]] const tgt::NexusStamp& stamp() const noexcept { return stamp_; }
+  // When it was made, seconds since the epoch.
+  [[nodiscard]] std::time_t since() const noexcept { return stamp_.created; }
+  // Why the last channel that was lost was, and when; null: none was.
+  [[nodiscard]] const char* lost_channel() const noexcept { return lost_channel_; }
+  [[nodiscard]] std::time_t lost_at() const noexcept { return lost_at_; }
+  // why: a literal.
+  void note_lost_channel(const char* why) noexcept;
 
   void attach(Channel& channel);
   void detach(Channel& channel) noexcept;
@@ -128,12 +151,15 @@ class Session {
   std::string initiator_name_;
   std::string info_;  // tgtd keeps a pointer to it
   tgt::Nexus nexus_;
+  tgt::NexusStamp stamp_;
   tgt::UnitTasks& unit_tasks_;
   TaskSet tasks_;
   PendingTasks pending_tasks_;
   std::vector<Channel*> channels_;
   std::vector<Session*> predecessors_;
   SessionStats stats_;
+  const char* lost_channel_ = nullptr;
+  std::time_t lost_at_ = 0;
   Job change_;
   bool draining_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <numeric>
 #include <type_traits>
 
@@ -10,23 +11,28 @@
 namespace srp {
 namespace {
 
+enum class Applies : bool { at_start, at_run_time };
+using enum Applies;
+
 template <auto Member>
 ScalarSetting scalar(std::string_view name, std::string_view unit, std::uint32_t min,
-                     std::uint32_t max) {
-  return {{name, unit, min, max, Settings{}.*Member}, [](Settings& settings, std::uint32_t value) {
+                     std::uint32_t max, Applies applies) {
+  return {{name, unit, min, max, Settings{}.*Member, applies == at_run_time},
+          [](Settings& settings, std::uint32_t value) {
             using Value = std::remove_reference_t<decltype(settings.*Member)>;
             settings.*Member = static_cast<Value>(value);  // max is within the member's type
-          }};
+          },
+          [](const Settings& settings) { return std::uint32_t{settings.*Member}; }};
 }
 
 template <auto Member>
-ScalarSetting boolean(std::string_view name) {
-  return scalar<Member>(name, "boolean", 0, 1);
+ScalarSetting boolean(std::string_view name, Applies applies) {
+  return scalar<Member>(name, "boolean", 0, 1, applies);
 }
 
-constexpr std::string_view other_settings[] = {"portals",          "srpt_service_guid",
-                                               "targets",          "targets[].name",
-                                               "targets[].id_ext", "targets[].ioc_guid"};
+constexpr std::string_view other_settings[] = {
+    "portals",          "srpt_service_guid",  "targets",        "targets[].name",
+    "targets[].id_ext", "targets[].ioc_guid", "targets[].pkeys"};
 
 std::size_t edit_distance(std::string_view from, std::string_view to) {
   std::vector<std::size_t> row(to.size() + 1);
@@ -47,25 +53,29 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 std::span<const ScalarSetting> scalar_settings() {
   using S = Settings;
   static const std::array table{
-      scalar<&S::rdma_cm_port>("rdma_cm_port", "port", 1, 65535),
-      scalar<&S::srp_max_req_size>("srp_max_req_size", "bytes", 64, 65536),
-      scalar<&S::srp_max_rsp_size>("srp_max_rsp_size", "bytes", 40, 1024),
-      scalar<&S::srp_max_rdma_size>("srp_max_rdma_size", "bytes", 4096, 1 << 24),
-      scalar<&S::srpt_sq_size>("srpt_sq_size", "work requests", 16, 65535),
-      boolean<&S::use_srq>("use_srq"),
-      scalar<&S::srpt_srq_size>("srpt_srq_size", "receives", 4, 65535),
-      scalar<&S::credits>("credits", "requests", 2, 4096),
-      scalar<&S::channels_max>("channels_max", "channels", 1, 64),
-      scalar<&S::sessions_max>("sessions_max", "sessions", 1, 65536),
-      scalar<&S::command_mib_max>("command_mib_max", "MiB", 1, 256),
-      scalar<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576),
-      boolean<&S::immediate_data>("immediate_data"),
-      scalar<&S::login_timeout_s>("login_timeout_s", "seconds", 1, 600),
-      scalar<&S::keepalive_s>("keepalive_s", "seconds", 1, 3600),
-      scalar<&S::rnr_timer>("rnr_timer", "IBTA code", 0, 31),
-      boolean<&S::t_logout>("t_logout"),
-      boolean<&S::rev10_port_ids>("rev10_port_ids"),
-      scalar<&S::trace_flag>("trace_flag", "bit mask", 0, trace_flags_all),
+      scalar<&S::rdma_cm_port>("rdma_cm_port", "port", 1, 65535, at_start),
+      scalar<&S::srp_max_req_size>("srp_max_req_size", "bytes", 64, 65536, at_run_time),
+      scalar<&S::srp_max_rsp_size>("srp_max_rsp_size", "bytes", 40, 1024, at_run_time),
+      scalar<&S::srp_max_rdma_size>("srp_max_rdma_size", "bytes", 4096, 1 << 24, at_run_time),
+      scalar<&S::srpt_sq_size>("srpt_sq_size", "work requests", 16, 65535, at_run_time),
+      boolean<&S::use_srq>("use_srq", at_start),
+      scalar<&S::srpt_srq_size>("srpt_srq_size", "receives", 4, 65535, at_start),
+      scalar<&S::credits>("credits", "requests", 2, 4096, at_run_time),
+      scalar<&S::channels_max>("channels_max", "channels", 1, 64, at_run_time),
+      scalar<&S::sessions_max>("sessions_max", "sessions", 1, 65536, at_run_time),
+      scalar<&S::logins_max>("logins_max", "logins", 1, 65536, at_run_time),
+      scalar<&S::command_mib_max>("command_mib_max", "MiB", 1, 256, at_start),
+      scalar<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576, at_start),
+      boolean<&S::immediate_data>("immediate_data", at_run_time),
+      scalar<&S::login_timeout_s>("login_timeout_s", "seconds", 1, 600, at_run_time),
+      scalar<&S::keepalive_s>("keepalive_s", "seconds", 1, 3600, at_run_time),
+      scalar<&S::rnr_timer>("rnr_timer", "IBTA code", 0, 31, at_run_time),
+      boolean<&S::t_logout>("t_logout", at_run_time),
+      boolean<&S::rev10_port_ids>("rev10_port_ids", at_run_time),
+      boolean<&S::srpt_port_names>("srpt_port_names", at_start),
+      boolean<&S::unique_scsi_ids>("unique_scsi_ids", at_start),
+      boolean<&S::requests_without_lld>("requests_without_lld", at_run_time),
+      scalar<&S::trace_flag>("trace_flag", "bit mask", 0, trace_flags_all, at_run_time),
   };
   return table;
 }
@@ -78,6 +88,34 @@ std::span<const SettingInfo> known_settings() {
     return infos;
   }();
   return all;
+}
+
+std::optional<std::uint32_t> value_from_text(const SettingInfo& info, std::string_view text) {
+  if (info.is_boolean()) {
+    for (const std::string_view yes : {"true", "on", "yes", "1"}) {
+      if (text == yes) return 1;
+    }
+    for (const std::string_view no : {"false", "off", "no", "0"}) {
+      if (text == no) return 0;
+    }
+    return std::nullopt;
+  }
+  std::uint32_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+  if (!whole || value < info.min || value > info.max) return std::nullopt;
+  return value;
+}
+
+std::string range_text(const SettingInfo& info) {
+  if (info.is_boolean()) return "true or false";
+  return "an integer from " + std::to_string(info.min) + " to " + std::to_string(info.max) + " (" +
+         std::string{info.unit} + ")";
+}
+
+std::string value_text(const SettingInfo& info, std::uint32_t value) {
+  if (info.is_boolean()) return value != 0 ? "true" : "false";
+  return std::to_string(value);
 }
 
 std::string_view nearest_setting(std::string_view group, std::string_view name) {

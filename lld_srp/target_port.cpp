@@ -5,19 +5,13 @@
 #include <algorithm>
 #include <fstream>
 
+#include "lld_srp/hash.h"
 #include "plugin_api/log.h"
 #include "plugin_api/target_view.h"
 
 namespace srp {
 
 namespace {
-
-// FNV-1a: stable over releases and machines, which std::hash is not.
-std::uint64_t stable_hash(const std::string& text) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
-  return hash;
-}
 
 std::uint64_t load(const PortId& id, std::size_t at) noexcept {
   std::uint64_t value = 0;
@@ -29,7 +23,17 @@ void store(PortId& id, std::size_t at, std::uint64_t value) noexcept {
   for (std::size_t i = 8; i-- > 0; value >>= 8) id[at + i] = static_cast<std::uint8_t>(value);
 }
 
+PortId port_id(std::uint64_t id_ext, std::uint64_t ioc_guid) noexcept {
+  PortId id{};
+  store(id, 0, id_ext);
+  store(id, 8, ioc_guid);
+  return id;
+}
+
 }  // namespace
+
+std::uint64_t id_ext(const PortId& id) noexcept { return load(id, 0); }
+std::uint64_t ioc_guid(const PortId& id) noexcept { return load(id, 8); }
 
 std::string hex64(std::uint64_t value) {
   char digits[17];
@@ -52,11 +56,13 @@ std::uint64_t host_guid() {
   return (stable_hash("tgt-srp " + host) | local) & ~group;
 }
 
-TargetPort::TargetPort(int tid, std::string name, const PortId& id)
-    : tid_(tid), name_(std::move(name)), id_(id) {}
+TargetPort::TargetPort(int tid, std::string name, const PortIdentity& identity)
+    : tid_(tid), name_(std::move(name)), identity_(identity) {}
 
-std::uint64_t TargetPort::id_ext() const noexcept { return load(id_, 0); }
-std::uint64_t TargetPort::ioc_guid() const noexcept { return load(id_, 8); }
+std::optional<PortId> TargetPort::id_over(const Path& path) const {
+  if (identity_.port_name && !identity_.port_name->names(path)) return std::nullopt;
+  return identity_.by_node_guid ? port_id(path.node_guid, path.node_guid) : identity_.id;
+}
 
 Session* TargetPort::live_session(const PortId& initiator) const noexcept {
   for (const auto& session : sessions_) {
@@ -82,8 +88,38 @@ Session& TargetPort::add_session(std::uint64_t nexus_id, const InitiatorIdentity
   return *sessions_.back();
 }
 
+void TargetPort::inherit_reservations(Session& session) noexcept {
+  tgt::target* target = tgt::find_target(tid_);
+  if (target == nullptr || retired_) return;
+  const PortId& initiator = session.initiator().port_id;
+  for (const auto& earlier : sessions_) {
+    if (earlier.get() != &session && earlier->initiator().port_id == initiator) {
+      tgt::move_registrations(*target, earlier->stamp(), session.stamp());
+    }
+  }
+  std::erase_if(departed_, [&](const Departed& departed) {
+    if (departed.initiator != initiator) return false;
+    tgt::move_registrations(*target, departed.nexus, session.stamp());
+    return true;
+  });
+}
+
+const PortId* TargetPort::initiator_of(std::uint64_t nexus_id) const noexcept {
+  if (const Session* session = find_session(nexus_id)) return &session->initiator().port_id;
+  for (const Departed& departed : departed_) {
+    if (departed.nexus.id == nexus_id) return &departed.initiator;
+  }
+  return nullptr;
+}
+
 void TargetPort::close_sessions(const char* why) noexcept {
   for (const auto& session : sessions_) session->close(why);
+}
+
+void TargetPort::dismiss_sessions(const char* why) noexcept {
+  for (const auto& session : sessions_) {
+    if (!session->draining()) session->dismiss(why, wire::LogoutReason::none);
+  }
 }
 
 void TargetPort::reap() noexcept {
@@ -95,7 +131,21 @@ void TargetPort::reap() noexcept {
     const auto gone = std::move(*it);
     it = sessions_.erase(it);
     for (const auto& session : sessions_) session->predecessor_gone(*gone);
+    remember(*gone);
   }
+}
+
+// As long as it is registered somewhere; a registration may end at any time, without a word.
+void TargetPort::remember(const Session& gone) noexcept try {
+  tgt::target* target = tgt::find_target(tid_);
+  if (target == nullptr || retired_) return departed_.clear();
+  departed_.push_back({gone.initiator().port_id, gone.stamp()});
+  std::erase_if(departed_, [target](const Departed& departed) {
+    return !tgt::has_registrations(*target, departed.nexus);
+  });
+} catch (const std::bad_alloc&) {
+  log_error("target %d: no memory to keep the reservations of %s", tid_,
+            gone.initiator_name().c_str());
 }
 
 // The task may be over by now, because its time was; the unit is free all the same.
@@ -118,30 +168,36 @@ TargetPorts::TargetPorts(const Settings& settings, EventLoop& loop)
       ioc_guid_(settings.srpt_service_guid ? *settings.srpt_service_guid : host_guid()),
       reap_([](void* self) noexcept { static_cast<TargetPorts*>(self)->reap(); }, this) {}
 
-PortId TargetPorts::identifier_of(const std::string& name) const {
-  std::uint64_t id_ext = stable_hash(name);
-  std::uint64_t ioc_guid = ioc_guid_;
+PortIdentity TargetPorts::identity_of(const std::string& name) const {
+  PortIdentity identity;
+  if (settings_.srpt_port_names) identity.port_name = PortName::parse(name);
+  std::optional<std::uint64_t> id_ext;
+  std::optional<std::uint64_t> ioc_guid;
   for (const auto& target : settings_.targets) {
     if (target.name != name) continue;
-    if (target.id_ext) id_ext = *target.id_ext;
-    if (target.ioc_guid) ioc_guid = *target.ioc_guid;
+    id_ext = target.id_ext;
+    ioc_guid = target.ioc_guid;
   }
-  PortId id{};
-  store(id, 0, id_ext);
-  store(id, 8, ioc_guid);
-  return id;
+  identity.by_node_guid =
+      identity.port_name && !settings_.srpt_service_guid && !id_ext && !ioc_guid;
+  if (!id_ext) id_ext = identity.port_name ? ioc_guid_ : stable_hash(name);
+  identity.id = port_id(*id_ext, ioc_guid.value_or(ioc_guid_));
+  return identity;
 }
 
 void TargetPorts::add(const tgt::target& target) {
   remove(target.tid);  // a target of that number that tgtd dropped behind our back
-  const PortId id = identifier_of(target.name);
-  if (const TargetPort* other = find(id)) {
-    log_error(
-        "target %d %s: port identifier %s is that of target %d %s: it cannot be logged in to; "
-        "give it an id_ext of its own in srp.conf",
-        target.tid, target.name, to_string(id).c_str(), other->tid(), other->name().c_str());
+  const PortIdentity identity = identity_of(target.name);
+  for (const auto& other : ports_) {
+    if (identity.port_name || other->retired() || other->id() != identity.id) continue;
+    log_notice(
+        "target %d %s shares port identifier %s with target %d %s: an initiator sees the one "
+        "whose ACL names it most exactly",
+        target.tid, target.name, to_string(identity.id).c_str(), other->tid(),
+        other->name().c_str());
+    break;
   }
-  ports_.push_back(std::make_unique<TargetPort>(target.tid, target.name, id));
+  ports_.push_back(std::make_unique<TargetPort>(target.tid, target.name, identity));
 }
 
 void TargetPorts::remove(int tid) noexcept {
@@ -162,12 +218,14 @@ void TargetPorts::sync() noexcept {
 
 void TargetPorts::on_tick() noexcept {
   sync();
+  for (const auto& port : ports_) port->on_tick();
+}
+
+void TargetPorts::close_offline() noexcept {
+  if (tgt::is_system_available() != 0) return;
   for (const auto& port : ports_) {
-    port->on_tick();
-    // The service is being stopped: tgt-admin cannot delete a target that has sessions.
-    if (!port->retired() && !tgt::is_system_available() &&
-        tgt::tgt_get_target_state(port->tid()) == tgt::SCSI_TARGET_OFFLINE) {
-      port->close_sessions("the target is offline");
+    if (!port->retired() && tgt::tgt_get_target_state(port->tid()) == tgt::SCSI_TARGET_OFFLINE) {
+      port->dismiss_sessions("the target is offline");
     }
   }
 }
@@ -179,11 +237,13 @@ TargetPort* TargetPorts::find(int tid) const noexcept {
   return nullptr;
 }
 
-TargetPort* TargetPorts::find(const PortId& id) const noexcept {
+std::vector<TargetPort*> TargetPorts::find(const PortId& id, const Path& path) const {
+  std::vector<TargetPort*> found;
   for (const auto& port : ports_) {
-    if (port->id() == id && !port->retired()) return port.get();
+    if (!port->retired() && port->id_over(path) == id) found.push_back(port.get());
   }
-  return nullptr;
+  std::ranges::sort(found, {}, &TargetPort::tid);
+  return found;
 }
 
 std::size_t TargetPorts::session_count() const noexcept {

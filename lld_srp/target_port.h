@@ -7,11 +7,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lld_srp/config.h"
+#include "lld_srp/port_name.h"
 #include "lld_srp/session.h"
+#include "plugin_api/reservations.h"
 #include "plugin_api/tgt_abi.h"
 
 namespace srp {
@@ -23,17 +26,31 @@ std::string hex64(std::uint64_t value);
 // after a restart, locally administered in the sense of EUI-64.
 std::uint64_t host_guid();
 
+// The halves of a target port identifier.
+std::uint64_t id_ext(const PortId& id) noexcept;
+std::uint64_t ioc_guid(const PortId& id) noexcept;
+
+// What a target is called on the fabric.
+struct PortIdentity {
+  PortId id{};
+  std::optional<PortName> port_name;  // set: served by that port of a device only
+  // The node GUID of the device, twice, stands for id, as with ib_srpt.
+  bool by_node_guid = false;
+};
+
 class TargetPort {
  public:
-  TargetPort(int tid, std::string name, const PortId& id);
+  TargetPort(int tid, std::string name, const PortIdentity& identity);
   TargetPort(const TargetPort&) = delete;
   TargetPort& operator=(const TargetPort&) = delete;
 
   [[nodiscard]] int tid() const noexcept { return tid_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const PortId& id() const noexcept { return id_; }
-  [[nodiscard]] std::uint64_t id_ext() const noexcept;
-  [[nodiscard]] std::uint64_t ioc_guid() const noexcept;
+  [[nodiscard]] const PortId& id() const noexcept { return identity_.id; }
+  // Is it served by one port of a device only, which it is named by?
+  [[nodiscard]] bool named_by_port() const noexcept { return identity_.port_name.has_value(); }
+  // Its identifier for initiators that come over path; nothing where it does not serve that.
+  [[nodiscard]] std::optional<PortId> id_over(const Path& path) const;
   [[nodiscard]] const std::vector<std::unique_ptr<Session>>& sessions() const noexcept {
     return sessions_;
   }
@@ -44,7 +61,13 @@ class TargetPort {
   // A new session, fenced behind those of the same initiator that drain. Throws std::system_error.
   Session& add_session(std::uint64_t nexus_id, const InitiatorIdentity& initiator, EventLoop& loop,
                        Job& idle);
+  // The persistent reservations that earlier nexuses of its initiator left are session's.
+  void inherit_reservations(Session& session) noexcept;
+  // Who this nexus is or was; null where nobody knows (any more).
+  [[nodiscard]] const PortId* initiator_of(std::uint64_t nexus_id) const noexcept;
   void close_sessions(const char* why) noexcept;
+  // The same with a goodbye, where that is wanted.
+  void dismiss_sessions(const char* why) noexcept;
   // tgtd has done its part of a task; false: not one of this target's.
   bool on_managed(std::uint64_t task_id, int result) noexcept;
   // Destroys what is done.
@@ -56,11 +79,19 @@ class TargetPort {
   [[nodiscard]] bool retired() const noexcept { return retired_; }
 
  private:
+  void remember(const Session& gone) noexcept;
+
   int tid_;
   std::string name_;
-  PortId id_;
+  PortIdentity identity_;
   tgt::UnitTasks unit_tasks_;
   std::vector<std::unique_ptr<Session>> sessions_;
+  // Nexuses that have ended and still are registered.
+  struct Departed {
+    PortId initiator;
+    tgt::NexusStamp nexus;
+  };
+  std::vector<Departed> departed_;
   bool retired_ = false;
 };
 
@@ -70,6 +101,11 @@ class TargetPorts {
   TargetPorts(const TargetPorts&) = delete;
   TargetPorts& operator=(const TargetPorts&) = delete;
 
+  // What a target of this name is or will be called on the fabric.
+  [[nodiscard]] PortIdentity identity_of(const std::string& name) const;
+  // Tells this host from others: the settings' service GUID, else host_guid().
+  [[nodiscard]] std::uint64_t host() const noexcept { return ioc_guid_; }
+
   // tgtd has made a target.
   void add(const tgt::target& target);
   // tgtd is about to destroy it: sessions end now, as far as nothing is in flight.
@@ -77,9 +113,13 @@ class TargetPorts {
   // In line with tgtd's list.
   void sync() noexcept;
   void on_tick() noexcept;
+  // The service is being stopped: tgt-admin cannot delete a target that has sessions, so those of
+  // targets that it has taken offline are closed.
+  void close_offline() noexcept;
 
   [[nodiscard]] TargetPort* find(int tid) const noexcept;
-  [[nodiscard]] TargetPort* find(const PortId& id) const noexcept;
+  // The targets that share this SRP target port identifier and are reached over path, by tid.
+  [[nodiscard]] std::vector<TargetPort*> find(const PortId& id, const Path& path) const;
   [[nodiscard]] const std::vector<std::unique_ptr<TargetPort>>& all() const noexcept {
     return ports_;
   }
@@ -92,8 +132,6 @@ class TargetPorts {
   void reap() noexcept;
 
  private:
-  [[nodiscard]] PortId identifier_of(const std::string& name) const;
-
   const Settings& settings_;
   EventLoop& loop_;
   std::uint64_t ioc_guid_;

@@ -87,7 +87,7 @@ void check_entry(View text, const InitiatorIdentity& initiator) {
   for (char& letter : upper) {
     if (letter >= 'a' && letter <= 'z') letter = static_cast<char>(letter - 'a' + 'A');
   }
-  require(acl_entry_matches(entry, initiator) == acl_entry_matches(upper, initiator),
+  require(acl_entry_admits(entry, initiator) == acl_entry_admits(upper, initiator),
           "an ACL entry depends on its case");
 }
 

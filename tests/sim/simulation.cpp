@@ -39,6 +39,7 @@ Simulation::Simulation(const fake::Random& random, const Setup& setup)
   host.t_logout = setup.t_logout;
   host.largest_command = static_cast<std::uint32_t>(setup.unit_blocks);
   for (unsigned i = 0; i < setup.hcas; ++i) host.hcas.push_back(&world.fabric->add_hca());
+  if (world.random.chance(0.5)) world.tgtd->let_first_driver_answer();
   world.tgtd->load_driver();
   for (unsigned i = 0; i < setup.sites; ++i) {
     auto site = std::make_unique<fake::Site>();

@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "CppUTest/TestHarness.h"
 
+using srp::Admission;
 using srp::InitiatorIdentity;
 using srp::PortId;
 
@@ -45,6 +47,10 @@ InitiatorIdentity initiator(const char* address, const char* gid_text = "fe80::2
   return {port_id, peer(address), gid(gid_text)};
 }
 
+bool matches(std::string_view entry, const InitiatorIdentity& who) {
+  return srp::acl_entry_admits(entry, who) != Admission::no;
+}
+
 struct Row {
   std::string_view entry;
   bool admits;
@@ -53,7 +59,7 @@ struct Row {
 void check(std::span<const Row> rows, const InitiatorIdentity& who) {
   for (const Row& row : rows) {
     const std::string entry{row.entry};
-    CHECK_EQUAL_TEXT(row.admits, srp::acl_entry_matches(row.entry, who), entry.c_str());
+    CHECK_EQUAL_TEXT(row.admits, matches(row.entry, who), entry.c_str());
   }
 }
 
@@ -61,7 +67,7 @@ void check(std::span<const Row> rows, const InitiatorIdentity& who) {
 
 TEST_GROUP(Acl){};
 
-TEST(Acl, acl_entry_matches__everyone) {
+TEST(Acl, acl_entry_admits__everyone) {
   const Row rows[] = {
       {"ALL", true},  {"all", true},   {"aLl", true},   {"*", true},     {"", false},
       {"AL", false},  {"ALLL", false}, {"ALL ", false}, {" ALL", false}, {"xLL", false},
@@ -71,7 +77,7 @@ TEST(Acl, acl_entry_matches__everyone) {
   check(std::span{rows}.first(4), {});
 }
 
-TEST(Acl, acl_entry_matches__ipv4_addresses) {
+TEST(Acl, acl_entry_admits__ipv4_addresses) {
   const Row rows[] = {
       {"10.1.2.3", true},
       {"10.1.2.4", false},
@@ -109,7 +115,9 @@ TEST(Acl, acl_entry_matches__ipv4_addresses) {
       {"[10.1.2.3]", false},
       {"10.1.2", false},
       {"10.1.2.3.", false},
-      {"10.1.2.*", false},
+      {"10.1.2.*", true},
+      {"10.1.3.*", false},
+      {"10.1.?.3", true},
       {"10.1.2.3:5000", false},
       {" 10.1.2.3", false},
       {"010.1.2.3", false},
@@ -118,7 +126,7 @@ TEST(Acl, acl_entry_matches__ipv4_addresses) {
   check(rows, initiator("::ffff:10.1.2.3"));
 }
 
-TEST(Acl, acl_entry_matches__ipv6_addresses) {
+TEST(Acl, acl_entry_admits__ipv6_addresses) {
   const Row rows[] = {
       {"2001:db8::1", true},
       {"2001:DB8:0:0::1", true},
@@ -152,7 +160,7 @@ TEST(Acl, acl_entry_matches__ipv6_addresses) {
   check(rows, initiator("2001:db8::1"));
 }
 
-TEST(Acl, acl_entry_matches__a_gid_by_address_but_not_by_network) {
+TEST(Acl, acl_entry_admits__a_gid_by_address_but_not_by_network) {
   const Row rows[] = {
       {"fe80::2:c903:a1:b2c3", true},
       {"[FE80:0::2:c903:a1:b2c3]", true},
@@ -169,15 +177,15 @@ TEST(Acl, acl_entry_matches__a_gid_by_address_but_not_by_network) {
   check(ipv4_rows, initiator("no address", "::ffff:192.0.2.1"));
 }
 
-TEST(Acl, acl_entry_matches__nothing_that_is_not_known_of_the_initiator) {
+TEST(Acl, acl_entry_admits__nothing_that_is_not_known_of_the_initiator) {
   const Row rows[] = {{"::", false}, {"::/0", false}, {"0.0.0.0", false}, {"0.0.0.0/0", false}};
   check(rows, initiator("no address", "::"));
   InitiatorIdentity other_family = initiator("10.1.2.3");
   other_family.address.ss_family = AF_UNIX;
-  CHECK_FALSE(srp::acl_entry_matches("10.1.2.3", other_family));
+  CHECK_FALSE(matches("10.1.2.3", other_family));
 }
 
-TEST(Acl, acl_entry_matches__port_identifiers) {
+TEST(Acl, acl_entry_admits__port_identifiers) {
   const Row rows[] = {
       {"0x11223344556677880002c90300a1b2c3", true},
       {"0X11223344556677880002C90300A1B2C3", true},
@@ -191,11 +199,12 @@ TEST(Acl, acl_entry_matches__port_identifiers) {
       {"x11223344556677880002c90300a1b2c3", false},
       {"g1223344556677880002c90300a1b2c3", false},
       {"0x", false},
+      {"0x0002c90300a1b2c3", false},
   };
   check(rows, initiator("10.1.2.3"));
 }
 
-TEST(Acl, acl_entry_matches__the_guid_half) {
+TEST(Acl, acl_entry_admits__the_guid_half) {
   const Row rows[] = {
       {"0002c90300a1b2c3", true},      {"0002C90300A1B2C3", true},
       {"0002:c903:00a1:b2c3", true},   {"0002:C903:00A1:B2C3", true},
@@ -211,7 +220,7 @@ TEST(Acl, acl_entry_matches__the_guid_half) {
   check(rows, initiator("10.1.2.3"));
 }
 
-TEST(Acl, acl_entry_matches__wildcards_over_the_whole_port_identifier) {
+TEST(Acl, acl_entry_admits__wildcards_over_the_whole_port_identifier) {
   const Row rows[] = {
       {"0x*", true},
       {"**", true},
@@ -237,40 +246,92 @@ TEST(Acl, acl_entry_matches__wildcards_over_the_whole_port_identifier) {
       {"????????????????????????????????", true},
       {"???????????????????????????????", false},
       {"*????????????????????????????????*", true},
-      {"*?????????????????????????????????*", false},
+      {"*????????????????????????????????????????*", false},
       {"????????????????", false},
-      {"00??c90300a1b2c3", false},  // a GUID takes none
-      {"0002:c903:00a1:b2c?", false},
-      {"0002:c903:00a1:*", false},
+      {"00??c90300a1b2c3", false},  // over the 16 digits of a GUID alone it takes groups
+      {"0002:c903:00a1:b2c?", true},
+      {"0002:c903:00a1:*", true},
+      {"0002:c904:00a1:*", false},
       {"iqn*", false},
       {"*x*", false},
-      {"*:*", false},
+      {"*:*", true},
       {"* ", false},
   };
   check(rows, initiator("10.1.2.3"));
 }
 
-TEST(Acl, acl_entry_matches__nobody_by_any_other_text) {
-  const InitiatorIdentity who = initiator("10.1.2.3");
-  const std::string zero{"10.1.2.3\0", 9};
-  CHECK_FALSE(srp::acl_entry_matches(zero, who));
-  CHECK_FALSE(srp::acl_entry_matches(std::string_view{"*\0", 2}, who));
-  CHECK_FALSE(srp::acl_entry_matches(std::string_view{"0002c90300a1b2c\0", 16}, who));
-  for (std::size_t length = 0; length < 100; ++length) {
-    for (const char letter : {'0', ':', '.', '/', '[', ']', '?', '%', '\n', '\x80', '\xff'}) {
-      if (letter == '?' && length == 32) continue;
-      const std::string text(length, letter);
-      CHECK_FALSE_TEXT(srp::acl_entry_matches(text, who), text.c_str());
-    }
-  }
-  CHECK_FALSE(srp::acl_entry_matches(std::string(100000, '1'), who));
+TEST(Acl, acl_entry_admits__port_identifiers_without_leading_zeros) {
+  InitiatorIdentity who = initiator("10.1.2.3");
+  std::fill(who.port_id.begin(), who.port_id.begin() + 8, std::uint8_t{0});
+  const Row rows[] = {{"0x0002c90300a1b2c3", true}, {"0x2c90300a1b2c3", true},
+                      {"0x02C90300A1B2C3", true},   {"2c90300a1b2c3", false},
+                      {"0xc90300a1b2c3", false},    {"0x", false},
+                      {"0x2c90300a1b2c", false},    {"0x12c90300a1b2c3", false}};
+  check(rows, who);
 }
 
-TEST(Acl, acl_entry_matches__in_bounded_time) {
+TEST(Acl, acl_entry_admits__the_gid_and_its_guid) {
+  const InitiatorIdentity who{PortId{}, peer("10.1.2.3"), gid("fe80::2:c903:a1:b2c4")};
+  const Row rows[] = {
+      {"0002:c903:00a1:b2c4", true},
+      {"0002c90300a1b2c4", true},
+      {"fe80:0000:0000:0000:0002:c903:00a1:b2c4", true},
+      {"fe80:0000:0000:0000:0002:c903:00a1:*", true},
+      {"*:b2c?", true},
+      {"fe80:0000:0000:0000:0002:c903:00a1:b2c5", false},
+      {"0002:c903:00a1:b2c5", false},
+      {"fe80:0000:0000:0001:*", false},
+  };
+  check(rows, who);
+  check(std::array<Row, 1>{{{"0000:0000:0000:0000", false}}}, initiator("10.1.2.3", "::"));
+}
+
+TEST(Acl, acl_entry_admits__as_exactly_as_it_names_the_initiator) {
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  const struct {
+    std::string_view entry;
+    Admission admission;
+  } rows[] = {
+      {"ALL", Admission::everyone},
+      {"*", Admission::everyone},
+      {"10.0.0.0/8", Admission::pattern},
+      {"10.1.2.*", Admission::pattern},
+      {"0x1122*", Admission::pattern},
+      {"10.1.2.3", Admission::exact},
+      {"10.1.2.3/32", Admission::exact},
+      {"fe80::2:c903:a1:b2c3", Admission::exact},
+      {"0002:c903:00a1:b2c3", Admission::exact},
+      {"0x11223344556677880002c90300a1b2c3", Admission::exact},
+      {"!10.1.2.4", Admission::no},
+  };
+  for (const auto& row : rows) {
+    const std::string entry{row.entry};
+    CHECK_TRUE_TEXT(row.admission == srp::acl_entry_admits(row.entry, who), entry.c_str());
+  }
+}
+
+TEST(Acl, acl_entry_admits__nobody_by_any_other_text) {
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  const std::string zero{"10.1.2.3\0", 9};
+  CHECK_FALSE(matches(zero, who));
+  CHECK_FALSE(matches(std::string_view{"*\0", 2}, who));
+  CHECK_FALSE(matches(std::string_view{"0002c90300a1b2c\0", 16}, who));
+  for (std::size_t length = 0; length < 100; ++length) {
+    for (const char letter : {'0', ':', '.', '/', '[', ']', '?', '%', '\n', '\x80', '\xff'}) {
+      // The identifier, the GUID, the GID and the address have as many letters.
+      if (letter == '?' && (length == 32 || length == 19 || length == 39 || length == 8)) continue;
+      const std::string text(length, letter);
+      CHECK_FALSE_TEXT(matches(text, who), text.c_str());
+    }
+  }
+  CHECK_FALSE(matches(std::string(100000, '1'), who));
+}
+
+TEST(Acl, acl_entry_admits__in_bounded_time) {
   std::string stars;
   for (int i = 0; i < 20000; ++i) stars += "*?";
-  CHECK_FALSE(srp::acl_entry_matches(stars, initiator("10.1.2.3")));
-  CHECK(srp::acl_entry_matches(std::string(100000, '*'), initiator("10.1.2.3")));
+  CHECK_FALSE(matches(stars, initiator("10.1.2.3")));
+  CHECK(matches(std::string(100000, '*'), initiator("10.1.2.3")));
 }
 
 TEST(Acl, acl_admits__as_the_two_lists_say_together) {
@@ -306,13 +367,50 @@ TEST(Acl, acl_admits__as_the_two_lists_say_together) {
   int row_number = 0;
   for (const auto& row : rows) {
     const std::string label = "row " + std::to_string(row_number++);
-    CHECK_EQUAL_TEXT(row.admits, srp::acl_admits(row.addresses, row.names, initiator("10.1.2.3")),
-                     label.c_str());
+    const Admission verdict = srp::acl_admits(row.addresses, row.names, initiator("10.1.2.3"));
+    CHECK_EQUAL_TEXT(row.admits, verdict != Admission::no, label.c_str());
   }
+}
+
+TEST(Acl, acl_admits__as_exactly_as_the_better_entry_does) {
+  using List = std::vector<std::string>;
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  CHECK(srp::acl_admits(List{"ALL"}, {}, who) == Admission::everyone);
+  CHECK(srp::acl_admits(List{"ALL"}, List{"10.1.2.3"}, who) == Admission::exact);
+  CHECK(srp::acl_admits(List{"10.0.0.0/8", "ALL"}, {}, who) == Admission::pattern);
+  CHECK(srp::acl_admits({}, List{"10.0.0.0/8", "10.1.2.3"}, who) == Admission::exact);
+}
+
+TEST(Acl, acl_admits__nobody_who_is_excluded) {
+  using List = std::vector<std::string>;
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  CHECK(srp::acl_admits(List{"10.1.2.3", "!10.0.0.0/8"}, {}, who) == Admission::no);
+  CHECK(srp::acl_admits(List{"ALL"}, List{"!0002:c903:00a1:b2c3", "10.1.2.3"}, who) ==
+        Admission::no);
+  CHECK(srp::acl_admits(List{"!10.1.2.3"}, {}, who) == Admission::no);
+  CHECK(srp::acl_admits(List{"!ALL"}, {}, who) == Admission::no);
+}
+
+TEST(Acl, acl_admits__nobody_where_an_exclusion_cannot_be_understood) {
+  using List = std::vector<std::string>;
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  for (const char* wrong : {"!", "!10.1.2.4/24", "!host", "!0x", "!0xg", "!0002:c903:00a1:b2cg",
+                            "!0002-c903:00a1:b2c4", "!0002c90300a1b2cg", "!!10.1.2.4"}) {
+    CHECK_TRUE_TEXT(srp::acl_admits(List{"10.1.2.3", wrong}, {}, who) == Admission::no, wrong);
+  }
+}
+
+TEST(Acl, acl_admits__those_who_are_not_excluded_where_nothing_else_is_said) {
+  using List = std::vector<std::string>;
+  const InitiatorIdentity who = initiator("10.1.2.3");
+  CHECK(srp::acl_admits(List{"!10.1.2.4"}, {}, who) == Admission::pattern);
+  CHECK(srp::acl_admits(List{"!10.1.2.4", "192.0.2.1"}, {}, who) == Admission::no);
+  CHECK(srp::acl_admits(List{"ALL"}, List{"!10.1.2.4"}, who) == Admission::pattern);
+  CHECK(srp::acl_admits(List{"!0x1", "!10.0.0.0/9*"}, {}, who) == Admission::pattern);
 }
 
 TEST(Acl, to_string__is_0x_and_32_lower_case_digits) {
   CHECK_EQUAL(std::string{"0x11223344556677880002c90300a1b2c3"}, srp::to_string(port_id));
   CHECK_EQUAL("0x" + std::string(32, '0'), srp::to_string(PortId{}));
-  CHECK(srp::acl_entry_matches(srp::to_string(port_id), initiator("10.1.2.3")));
+  CHECK(matches(srp::to_string(port_id), initiator("10.1.2.3")));
 }

@@ -1,6 +1,7 @@
 // What tgtadm is shown, what it may change, and what it is told when it may not.
 #include "lld_srp/admin.h"
 
+#include "lld_srp/report.h"
 #include "tests/unit/observe.h"
 #include "tests/unit/rig.h"
 
@@ -48,8 +49,13 @@ TEST(Admin, show__system_says_what_there_is) {
   rig->run();
   const std::string text = show(tgt::MODE_SYSTEM, -1);
   CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, result);
-  STRCMP_EQUAL(("SRP:\n    Configuration: " + rig->config.path() +
-                "\n    Trace: none (0)\n    State: listening\n    Sessions: 1\n    Connections: 1\n"
+  STRCMP_EQUAL(("SRP: version " TGT_SRP_VERSION "\n    Configuration: " + rig->config.path() +
+                "\n    Setting: srp_max_req_size = 1024, default 8276\n"
+                "    Setting: srpt_sq_size = 64, default 1024\n"
+                "    Setting: credits = 4, default 128\n"
+                "    Setting: command_mib_max = 1, default 16\n"
+                "    Setting: buffer_mib = 16, default 256\n"
+                "    Trace: none (0)\n    State: listening\n    Sessions: 1\n    Connections: 1\n"
                 "    Device: fake0, channels 1, data memory 1 MiB registered, 4 KiB in use, "
                 "0 commands waiting\n")
                    .c_str(),
@@ -140,15 +146,16 @@ TEST(Admin, show__connections_of_each_session) {
   rig->run();
   const std::string text = show(tgt::MODE_CONNECTION);
   STRCMP_CONTAINS(
-      "Session: 1\n    Initiator: 0x00000000000000000000000000000001\n    State: live\n",
+      "Session: 1\n    Initiator: 0x00000000000000000000000000000001\n    State: live since ",
       text.c_str());
   STRCMP_CONTAINS(
       "    Commands: 2, 1 outstanding, 1 with tgtd, 1 failed; tasks: 1; bytes in: 0, "
       "out: 0\n",
       text.c_str());
-  STRCMP_CONTAINS("    Connection: 1\n        10.0.1.1:40001 at 10.0.0.1, device fake0, QP 0x",
+  STRCMP_CONTAINS("    Connection: 1\n        10.0.1.1:40001 at 10.0.0.1, device fake0 port ",
                   text.c_str());
-  STRCMP_CONTAINS("        request limit 4: 3 with the initiator, 1 served\n", text.c_str());
+  STRCMP_CONTAINS("        request limit 4: 3 with the initiator, 1 served, 0 wait for memory\n",
+                  text.c_str());
   CHECK_EQUAL(1U, occurrences(text, ", not established\n"));
   STRCMP_CONTAINS("    Connection: 2\n", text.c_str());
   STRCMP_CONTAINS("Session: 2\n", text.c_str());
@@ -172,22 +179,41 @@ TEST(Admin, show__a_session_that_drains_says_so) {
   rig->log_in();  // a single login: the old session makes way
   rig->run();
   const std::string text = show(tgt::MODE_CONNECTION);
-  STRCMP_CONTAINS("State: draining\n", text.c_str());
-  STRCMP_CONTAINS("State: live\n", text.c_str());
+  STRCMP_CONTAINS("State: draining since ", text.c_str());
+  STRCMP_CONTAINS("State: live since ", text.c_str());
 }
 
 TEST(Admin, show__of_a_target_that_there_is_not) {
   make();
-  for (const int mode : {tgt::MODE_TARGET, tgt::MODE_CONNECTION}) {
-    for (const int tid : {-1, 0, 77}) {
-      log = log_of([&] { show(mode, tid); });
-      CHECK_EQUAL(int{tgt::TGTADM_NO_TARGET}, result);
-      STRCMP_CONTAINS(("show: there is no SRP target " + std::to_string(tid)).c_str(), log.c_str());
-    }
+  for (const int tid : {0, 77}) {
+    log = log_of([&] { show(tgt::MODE_TARGET, tid); });
+    CHECK_EQUAL(int{tgt::TGTADM_NO_TARGET}, result);
+    STRCMP_CONTAINS(("show: there is no SRP target " + std::to_string(tid)).c_str(), log.c_str());
+    show(tgt::MODE_CONNECTION, tid);
+    CHECK_EQUAL(int{tgt::TGTADM_NO_TARGET}, result);
   }
+  show(tgt::MODE_TARGET, -1);
+  CHECK_EQUAL(int{tgt::TGTADM_NO_TARGET}, result);
   CHECK_TRUE(rig->world.tgtd->delete_target(rig->target(), true, false));
   show(tgt::MODE_TARGET);
   CHECK_EQUAL(int{tgt::TGTADM_NO_TARGET}, result);
+}
+
+TEST(Admin, show__connections_of_all_targets_where_none_is_named) {
+  make();
+  rig->log_in();
+  const std::string text = show(tgt::MODE_CONNECTION, -1);
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, result);
+  STRCMP_CONTAINS(("Target 1: " + rig->target().name_text + "\nSession: 1\n").c_str(),
+                  text.c_str());
+}
+
+TEST(Admin, show__of_a_session_that_there_is_not) {
+  make();
+  rig->log_in();
+  log = log_of([&] { STRCMP_EQUAL("", show(tgt::MODE_CONNECTION, 1, 77).c_str()); });
+  CHECK_EQUAL(int{tgt::TGTADM_NO_CONNECTION}, result);
+  STRCMP_CONTAINS("there is no session 77", log.c_str());
 }
 
 TEST(Admin, show__other_modes_have_nothing) {
@@ -213,11 +239,19 @@ TEST(Admin, stat__a_line_for_each_unit_that_a_session_has_used) {
     used[i].lu = &rig->lu(i + 1);
     fake::list_add_tail(used[i].itn_itl_info_siblings, rig->target().nexuses[i]->itn_itl_info_list);
   }
-  for (const int mode : {tgt::MODE_SESSION, tgt::MODE_CONNECTION}) {
-    STRCMP_EQUAL("tgt lun sid\n1 1 1\n1 2 2\n", stat(mode).c_str());
-    STRCMP_EQUAL("tgt lun sid\n1 2 2\n", stat(mode, 1, 2).c_str());
+  for (const int tid : {1, -1}) {
+    STRCMP_EQUAL("tgt lun sid\n1 1 1\n1 2 2\n", stat(tgt::MODE_SESSION, tid).c_str());
+    STRCMP_EQUAL("tgt lun sid\n1 2 2\n", stat(tgt::MODE_SESSION, tid, 2).c_str());
     CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, result);
   }
+}
+
+TEST(Admin, stat__of_connections_is_the_report) {
+  make();
+  rig->log_in();
+  STRCMP_EQUAL(report(*rig->driver, 1, 0).c_str(), stat(tgt::MODE_CONNECTION).c_str());
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, result);
+  STRCMP_EQUAL(report(*rig->driver, -1, 0).c_str(), stat(tgt::MODE_CONNECTION, -1).c_str());
 }
 
 TEST(Admin, stat__of_a_session_or_target_that_there_is_not) {

@@ -87,28 +87,95 @@ TEST(AdminUpdate, update__keys_of_a_target_that_there_is_not) {
   STRCMP_CONTAINS("update target: there is no SRP target 77", log.c_str());
 }
 
-TEST(AdminUpdate, update__system_parameters_are_in_the_file) {
+TEST(AdminUpdate, update__settings_of_logins_change_for_those_to_come) {
   make();
-  CHECK_EQUAL(int{tgt::TGTADM_UNKNOWN_PARAM},
+  const Client& before = rig->log_in();
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS},
               update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "credits=3"));
-  STRCMP_CONTAINS(
-      ("credits=3 cannot be set while tgtd runs: set it in " + rig->config.path() + " and restart")
-          .c_str(),
-      log.c_str());
+  STRCMP_CONTAINS(("credits = 3 from now on, for new logins; " + rig->config.path()).c_str(),
+                  log.c_str());
+  const Client& after = rig->log_in({.initiator = 2});
+  CHECK_EQUAL(4U, std::uint32_t{before.login_rsp->request_limit_delta});
+  CHECK_EQUAL(3U, std::uint32_t{after.login_rsp->request_limit_delta});
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "t_logout=on"));
+  CHECK_TRUE(rig->driver->config().settings.t_logout);
+}
+
+TEST(AdminUpdate, update__settings_that_are_laid_out_before_need_a_restart) {
+  make();
+  for (const std::string name : {"rdma_cm_port", "use_srq", "buffer_mib", "srpt_port_names"}) {
+    CHECK_EQUAL(int{tgt::TGTADM_UNSUPPORTED_OPERATION},
+                update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, (name + "=1").c_str()));
+    STRCMP_CONTAINS((name + " cannot change while tgtd runs: set it in " + rig->config.path() +
+                     " and restart tgtd")
+                        .c_str(),
+                    log.c_str());
+  }
+}
+
+TEST(AdminUpdate, update__what_shared_receives_are_laid_out_for_needs_a_restart) {
+  make({.more = "use_srq = true;"});
+  for (const std::string name : {"credits", "srp_max_req_size", "immediate_data"}) {
+    CHECK_EQUAL(int{tgt::TGTADM_UNSUPPORTED_OPERATION},
+                update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, (name + "=1").c_str()));
+    STRCMP_CONTAINS("and use_srq is true", log.c_str());
+  }
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "channels_max=1"));
+}
+
+TEST(AdminUpdate, update__a_value_out_of_range_changes_nothing) {
+  make();
+  for (const char* parameter : {"credits=1", "credits=4097", "credits=", "credits", "credits=x"}) {
+    CHECK_EQUAL_TEXT(int{tgt::TGTADM_INVALID_REQUEST},
+                     update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, parameter), parameter);
+    STRCMP_CONTAINS(": write an integer from 2 to 4096 (requests)", log.c_str());
+  }
+  CHECK_EQUAL(4U, rig->driver->config().settings.credits);
+  CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "t_logout=maybe"));
+  STRCMP_CONTAINS("t_logout=maybe: write true or false", log.c_str());
+}
+
+TEST(AdminUpdate, update__offline_ends_all_sessions_and_ready_lets_them_come_back) {
+  make();
+  rig->log_in();
+  rig->log_in({.initiator = 2});
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "State=offline"));
+  CHECK_EQUAL(0, tgt::is_system_available());
+  rig->run();
+  CHECK_EQUAL(0U, rig->driver->ports().session_count());
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS},
+              update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "State=ready"));
+  rig->log_in();
+  CHECK_EQUAL(1U, rig->driver->ports().session_count());
+}
+
+TEST(AdminUpdate, update__other_states_are_refused) {
+  make();
+  for (const char* parameter : {"State=odd", "State=", "State"}) {
+    CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST},
+                update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, parameter));
+    STRCMP_CONTAINS(": write offline or ready", log.c_str());
+  }
 }
 
 TEST(AdminUpdate, update__other_system_parameters_are_unknown) {
   make();
-  for (const char* parameter : {"no-such-name=1", "State=odd", "trace_flags=1", "=", "(none)"}) {
+  for (const char* parameter : {"no-such-name=1", "portals=1", "trace_flags=1", "=", "(none)"}) {
     const bool none = std::string_view{parameter} == "(none)";
     CHECK_EQUAL_TEXT(int{tgt::TGTADM_UNKNOWN_PARAM},
                      update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, none ? nullptr : parameter),
                      parameter);
-    STRCMP_CONTAINS((std::string{"parameter "} + parameter +
-                     " is unknown; trace_flag is the one that can be set")
-                        .c_str(),
-                    log.c_str());
+    STRCMP_CONTAINS(
+        (std::string{"parameter "} + parameter + " is unknown or no single value").c_str(),
+        log.c_str());
   }
+  STRCMP_CONTAINS("see srp.conf(5)", log.c_str());
+  update(tgt::MODE_SYSTEM, tgt::OP_UPDATE, -1, 0, "trace_flags=1");
+  STRCMP_CONTAINS(": perhaps trace_flag;", log.c_str());
   CHECK_EQUAL(0U, trace_flags);
 }
 
@@ -213,7 +280,7 @@ TEST(AdminUpdate, update__sessions_and_connections_know_delete_only) {
   rig->log_in();
   for (const int op : {tgt::OP_NEW, tgt::OP_SHOW, tgt::OP_UPDATE, tgt::OP_BIND}) {
     CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST}, update(tgt::MODE_SESSION, op, 1, 1));
-    STRCMP_CONTAINS("mode session knows delete", log.c_str());
+    STRCMP_CONTAINS("mode session knows stat and delete", log.c_str());
     CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST}, update(tgt::MODE_CONNECTION, op, 1, 1));
   }
   CHECK_EQUAL(1U, rig->listener().connections().size());

@@ -177,45 +177,31 @@ TEST(ConfigLists, targets__of_one_name_are_refused) {
                "targets[2].name = \"a\": the name of targets[0] too");
 }
 
-TEST(ConfigLists, targets__of_one_port_id_are_refused) {
-  const std::string one = "id_ext = \"0000000000000001\";";
-  const std::string two = "id_ext = \"0000000000000002\";";
-  const std::string guid_7 = "ioc_guid = \"0000000000000007\";";
-  const std::string guid_8 = "ioc_guid = \"0000000000000008\";";
-  const std::string service_7 = "srpt_service_" + guid_7.substr(4);
-  const struct {
-    std::string before, first, second, after;
-    bool same;
-  } rows[] = {
-      {"", one + guid_7, one + guid_7, "", true},
-      {"", one + guid_7, one + guid_8, "", false},
-      {"", one + guid_7, two + guid_7, "", false},
-      {"", one, one, "", true},
-      {"", one, one + guid_7, "", false},
-      {service_7, one, one + guid_7, "", true},
-      {"", one + guid_7, one, service_7, true},
-      {service_7, one, one + guid_8, "", false},
-      {"", guid_7, guid_7, "", false},
-      {"", one, "", "", false},
-      {"", "", one, "", false},
-  };
-  for (const auto& row : rows) {
-    const std::string text = row.before + "targets = ( { name = \"a\";" + row.first +
-                             "},\n{ name = \"b\";\n" + row.second + "} );" + row.after;
-    if (row.same) {
-      only_mistake(text, 3,
-                   "targets[1].id_ext = \"0000000000000001\": "
-                   "with its ioc_guid the port of targets[0] too");
-    } else {
-      CHECK_EQUAL_TEXT(2u, good(text).targets.size(), text.c_str());
-    }
-  }
+TEST(ConfigLists, targets__may_share_a_port) {
+  const std::string port = "id_ext = \"0000000000000001\"; ioc_guid = \"0000000000000007\"; }";
+  const auto settings =
+      good("targets = ( { name = \"a\"; " + port + ", { name = \"b\"; " + port + " );");
+  CHECK_EQUAL(2u, settings.targets.size());
+  CHECK(settings.targets[1].id_ext == 1u && settings.targets[1].ioc_guid == 7u);
 }
 
-TEST(ConfigLists, targets__with_a_wrong_half_are_not_called_the_same_port) {
-  const std::string right = "{ name = \"a\"; id_ext = \"0000000000000001\"; }";
-  const std::string wrong = "{ name = \"b\"; id_ext = \"0000000000000001\"; ioc_guid = \"?\"; }";
-  const std::string what = "].ioc_guid = \"?\": not a string of 16 hexadecimal digits";
-  only_mistake("targets = (" + right + "," + wrong + ");", 1, "targets[1" + what);
-  only_mistake("targets = (" + wrong + "," + right + ");", 1, "targets[0" + what);
+TEST(ConfigLists, pkeys__are_four_hexadecimal_digits) {
+  const auto settings = good(
+      "targets = ( { name = \"a\"; pkeys = [ \"8001\", \"0xffff\", \"0x0002\" ]; },"
+      "{ name = \"b\"; pkeys = []; }, { name = \"c\"; } );");
+  const std::vector<std::uint16_t> expected{0x8001, 0xffff, 0x0002};
+  CHECK_TRUE(settings.targets[0].pkeys == expected);
+  CHECK_TRUE(settings.targets[1].pkeys.empty());
+  CHECK_TRUE(settings.targets[2].pkeys.empty());
+}
+
+TEST(ConfigLists, pkeys__that_are_none_are_refused) {
+  for (const char* wrong : {"\"\"", "\"1\"", "\"08001\"", "\"800g\"", "\"0x\"", "\"0000\"",
+                            "\"8000\"", "\"-001\""}) {
+    const std::string text = wrong;
+    only_mistake("targets = ( { name = \"a\";\npkeys = ( \"8001\", " + text + " ); } );", 2,
+                 "targets[0].pkeys[1] = " + text + ": not a partition key");
+  }
+  only_mistake("targets = ( { name = \"a\"; pkeys = \"8001\"; } );", 1,
+               "targets[0].pkeys = \"8001\": not a list of partition keys");
 }

@@ -38,14 +38,12 @@ std::uint32_t value_of(const Settings& settings, std::string_view name) {
   if (name == "t_logout") return settings.t_logout;
   if (name == "rev10_port_ids") return settings.rev10_port_ids;
   if (name == "trace_flag") return settings.trace_flag;
+  if (name == "logins_max") return settings.logins_max;
+  if (name == "srpt_port_names") return settings.srpt_port_names;
+  if (name == "unique_scsi_ids") return settings.unique_scsi_ids;
+  if (name == "requests_without_lld") return settings.requests_without_lld;
   FAIL("a setting this test does not know");
   return 0;
-}
-
-// A value as the file writes it.
-std::string value_text(const SettingInfo& info, std::uint32_t value) {
-  if (!info.is_boolean()) return number(value);
-  return value != 0 ? "true" : "false";
 }
 
 // The example file with the markers of its settings removed; its prose starts with "# " and a word.
@@ -135,7 +133,7 @@ TEST(Config, scalar__is_accepted_up_to_both_ends_and_lands_in_its_member) {
     const std::string name{info.name};
     for (const std::uint32_t end : {info.min, info.max}) {
       if (info.max == 0) continue;
-      const Settings settings = good(name + " = " + value_text(info, end) + "; ");
+      const Settings settings = good(name + " = " + srp::value_text(info, end) + "; ");
       CHECK_EQUAL_TEXT(end, value_of(settings, name), name.c_str());
       for (const SettingInfo& other : srp::known_settings()) {
         if (other.max == 0 || other.name == name) continue;
@@ -344,7 +342,7 @@ TEST(Config, example__shows_every_setting_at_its_default_with_range) {
     if (info.max == 0) continue;
     CHECK_EQUAL_TEXT(info.default_value, value_of(settings, name), name.c_str());
     if (info.is_boolean()) {
-      CHECK_TEXT(contains(text, name + " = " + value_text(info, info.default_value) + ";"),
+      CHECK_TEXT(contains(text, name + " = " + srp::value_text(info, info.default_value) + ";"),
                  name.c_str());
       CHECK_TEXT(contains(prose_above(text, name), "# true: "), name.c_str());
       continue;

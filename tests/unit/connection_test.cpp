@@ -181,7 +181,7 @@ TEST(Connection, close__parked_requests_go_with_the_channel) {
 TEST(Connection, constructor__knows_both_addresses) {
   log_in();
   STRCMP_EQUAL("10.0.1.1:40001", Rig::connection(*client).peer().c_str());
-  STRCMP_EQUAL("10.0.0.1", Rig::connection(*client).local().c_str());
+  STRCMP_EQUAL("10.0.0.1", srp::to_string(Rig::connection(*client).path().local).c_str());
 }
 
 TEST(Connection, on_established__makes_it_live) {

@@ -30,7 +30,7 @@ TEST_GROUP_BASE(LoginRev10, TgtdTest) {
 
   void setup() override {
     settings.rev10_port_ids = true;
-    settings.targets = {{"iqn.one", low, high}, {"iqn.two", high, low}};
+    settings.targets = {{"iqn.one", low, high, {}}, {"iqn.two", high, low, {}}};
     request.initiator_port = initiator;
   }
   void teardown() override {
@@ -44,7 +44,7 @@ TEST_GROUP_BASE(LoginRev10, TgtdTest) {
   }
   void accept(const PortId& target) {
     request.target_port = target;
-    accept_rev10(request, *ports, settings);
+    accept_rev10(request, {}, *ports, settings);
   }
   void check(const PortId& target, const PortId& from) {
     CHECK_TRUE(target == request.target_port);
@@ -66,7 +66,7 @@ TEST(LoginRev10, accept_rev10__turns_both_identifiers) {
   const PortId id = ports->find(1)->id();
   accept(turned(id));
   check(id, turned(initiator));
-  POINTERS_EQUAL(ports->find(1), ports->find(request.target_port));
+  POINTERS_EQUAL(ports->find(1), ports->find(request.target_port, {}).front());
 }
 
 TEST(LoginRev10, accept_rev10__leaves_todays_order_alone) {
@@ -82,7 +82,7 @@ TEST(LoginRev10, accept_rev10__a_target_that_matches_as_it_is_wins) {
   CHECK_TRUE(turned(id) == ports->find(2)->id());
   accept(turned(id));
   check(ports->find(2)->id(), initiator);
-  POINTERS_EQUAL(ports->find(2), ports->find(request.target_port));
+  POINTERS_EQUAL(ports->find(2), ports->find(request.target_port, {}).front());
 }
 
 TEST(LoginRev10, accept_rev10__leaves_a_target_alone_that_there_is_not) {

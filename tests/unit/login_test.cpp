@@ -2,10 +2,12 @@
 #include "lld_srp/login.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/unit/harness.h"
+#include "tests/unit/observe.h"
 #include "tests/unit/tgtd_fixture.h"
 
 using srp::LoginVerdict;
@@ -29,6 +31,7 @@ TEST_GROUP_BASE(Login, srp::test::TgtdTest) {
   srp::TargetPorts ports{settings, loop};
   srp::LoginRequest request{};
   srp::InitiatorIdentity initiator{};
+  srp::Path path{};
   ChannelPlace places[3];
 
   void setup() override {
@@ -48,7 +51,7 @@ TEST_GROUP_BASE(Login, srp::test::TgtdTest) {
     settle();
   }
 
-  LoginVerdict judge() { return srp::judge_login(request, initiator, ports, settings); }
+  LoginVerdict judge() { return srp::judge_login(request, initiator, path, ports, settings); }
 
   void check_accepted() {
     const LoginVerdict verdict = judge();
@@ -88,7 +91,7 @@ TEST(Login, is_refused_while_the_target_is_offline) {
 
 TEST(Login, is_refused_where_the_target_has_gone_behind_our_back) {
   CHECK(tgtd.delete_target(target, true, false));
-  check_refused(Reason::insufficient_resources, "target 1 iqn.one is offline");
+  check_refused(Reason::unable_to_associate, "target 1 iqn.one: no ACL admits it");
 }
 
 TEST(Login, is_refused_with_ius_longer_than_the_setting) {
@@ -217,11 +220,117 @@ TEST(Login, the_first_thing_that_is_wrong_is_told) {
   request.max_iu_bytes = 64;
   check_refused(Reason::unable_to_associate, "no target has");
   request.target_port = right;
-  check_refused(Reason::insufficient_resources, "is offline");
-  tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_READY);
   check_refused(Reason::unable_to_associate, "no ACL");
   target.addresses = {"ALL"};
+  check_refused(Reason::insufficient_resources, "is offline");
+  tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_READY);
   check_refused(Reason::insufficient_resources, "sessions_max = 0");
   settings.sessions_max = 1;
   check_accepted();
+}
+
+// ---- several targets behind one port ----
+
+TEST_GROUP_BASE(SharedPort, srp::test::TgtdTest) {
+  srp::Settings settings;
+  srp::EventLoop loop;
+  srp::fake::Target& everyones = tgtd.create_target(1, "iqn.default");
+  srp::fake::Target& group = tgtd.create_target(2, "iqn.group");
+  srp::fake::Target& own = tgtd.create_target(3, "iqn.own");
+  std::optional<srp::TargetPorts> ports;
+  srp::LoginRequest request{};
+  srp::InitiatorIdentity initiator{};
+  srp::Path path{};
+  ChannelPlace place;
+
+  void setup() override {
+    for (const char* name : {"iqn.default", "iqn.group", "iqn.own"}) {
+      settings.targets.push_back({name, 1, 2, {}});
+    }
+    ports.emplace(settings, loop);
+    for (const auto& target : tgtd.targets) ports->add(*target);
+    everyones.addresses = {"ALL"};
+    group.addresses = {"0x01*"};
+    own.addresses = {"0x01020300000000000000000000000000"};
+    request.target_port = ports->find(1)->id();
+    initiator.port_id = {1, 2, 3};
+  }
+
+  void teardown() override {
+    for (const auto& port : ports->all()) port->close_sessions("the test is over");
+    ports->reap();
+    settle();
+  }
+
+  LoginVerdict judge() { return srp::judge_login(request, initiator, path, *ports, settings); }
+
+  void check_sees(int tid) {
+    const LoginVerdict verdict = judge();
+    CHECK_TRUE_TEXT(verdict.port != nullptr, verdict.why.c_str());
+    CHECK_EQUAL(tid, verdict.port->tid());
+  }
+};
+
+TEST(SharedPort, an_initiator_sees_the_target_that_names_it_most_exactly) {
+  check_sees(3);
+  initiator.port_id = {1, 9};
+  check_sees(2);
+  initiator.port_id = {9};
+  check_sees(1);
+  everyones.addresses.clear();
+  const LoginVerdict verdict = judge();
+  POINTERS_EQUAL(nullptr, verdict.port);
+  STRCMP_CONTAINS("target 1 iqn.default, target 2 iqn.group, target 3 iqn.own: no ACL admits it",
+                  verdict.why.c_str());
+}
+
+TEST(SharedPort, an_initiator_sees_no_other_target_while_its_own_is_offline) {
+  tgtd.set_target_state(own, srp::tgt::SCSI_TARGET_OFFLINE);
+  const LoginVerdict verdict = judge();
+  POINTERS_EQUAL(nullptr, verdict.port);
+  STRCMP_CONTAINS("target 3 iqn.own is offline", verdict.why.c_str());
+}
+
+TEST(SharedPort, the_first_of_two_that_name_it_alike_is_seen_and_the_log_says_so) {
+  group.addresses = own.addresses;
+  const std::string log = srp::test::log_of([&] { check_sees(2); });
+  STRCMP_CONTAINS("target 2 iqn.group and target 3 iqn.own admit 0x0102", log.c_str());
+}
+
+TEST(SharedPort, a_channel_joins_the_session_wherever_it_is) {
+  srp::Session& session = ports->add_session(*ports->find(3), initiator);
+  session.attach(place.channel());
+  request.action = MultiChannelAction::multi;
+  own.addresses = {"ALL"};  // by now the group would be chosen
+  LoginVerdict verdict = judge();
+  POINTERS_EQUAL(ports->find(3), verdict.port);
+  POINTERS_EQUAL(&session, verdict.session);
+  own.addresses.clear();  // it may not come any more, and must not get another target's disks
+  verdict = judge();
+  POINTERS_EQUAL(nullptr, verdict.port);
+  STRCMP_CONTAINS("target 3 iqn.own: no ACL admits it", verdict.why.c_str());
+  session.detach(place.channel());
+}
+
+TEST(SharedPort, a_new_session_replaces_the_one_at_another_target) {
+  srp::Session& session = ports->add_session(*ports->find(3), initiator);
+  own.addresses.clear();
+  const LoginVerdict verdict = judge();
+  POINTERS_EQUAL(ports->find(2), verdict.port);
+  POINTERS_EQUAL(&session, verdict.session);
+}
+
+TEST(SharedPort, a_target_may_be_reached_in_its_partitions_only) {
+  settings.targets[2].pkeys = {0x8001, 0x0002};
+  check_sees(3);  // iWARP has no partitions
+  for (const int pkey : {0x8001, 0x0001, 0x8002}) {
+    path.pkey = static_cast<std::uint16_t>(pkey);
+    check_sees(3);
+  }
+  path.pkey = 0xffff;
+  const LoginVerdict verdict = judge();
+  POINTERS_EQUAL(nullptr, verdict.port);
+  STRCMP_CONTAINS("target 3 iqn.own: its partition 0xffff is none of", verdict.why.c_str());
+  initiator.port_id = {9};
+  check_sees(1);
 }

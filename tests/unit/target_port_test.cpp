@@ -81,8 +81,8 @@ TEST_GROUP_BASE(TargetPorts, srp::test::TgtdTest) {
   void check_id(const char* name, std::uint64_t id_ext, std::uint64_t ioc_guid) {
     srp::fake::Target& other = tgtd.create_target(9, name);
     ports->add(other);
-    CHECK_EQUAL(hex64(id_ext), hex64(port(9).id_ext()));
-    CHECK_EQUAL(hex64(ioc_guid), hex64(port(9).ioc_guid()));
+    CHECK_EQUAL(hex64(id_ext), hex64(srp::id_ext(port(9).id())));
+    CHECK_EQUAL(hex64(ioc_guid), hex64(srp::ioc_guid(port(9).id())));
     ports->remove(9);
     tgtd.delete_target(other, true, false);
   }
@@ -104,17 +104,18 @@ TEST(TargetPorts, host_guid__is_the_hosts_and_locally_administered) {
 TEST(TargetPorts, add__makes_a_port_with_the_hash_of_the_name_and_the_hosts_guid) {
   CHECK_EQUAL(1, port().tid());
   CHECK_EQUAL(std::string{"foobar"}, port().name());
-  CHECK_EQUAL(hex64(hash_of_foobar), hex64(port().id_ext()));
-  CHECK_EQUAL(hex64(0x0002c90300a34270), hex64(port().ioc_guid()));
+  CHECK_EQUAL(hex64(hash_of_foobar), hex64(srp::id_ext(port().id())));
+  CHECK_EQUAL(hex64(0x0002c90300a34270), hex64(srp::ioc_guid(port().id())));
   const PortId bytes{0x85, 0x94, 0x41, 0x71, 0xf7, 0x39, 0x67, 0xe8,
                      0x00, 0x02, 0xc9, 0x03, 0x00, 0xa3, 0x42, 0x70};
   CHECK(port().id() == bytes);
-  POINTERS_EQUAL(&port(), ports->find(bytes));
+  POINTERS_EQUAL(&port(), ports->find(bytes, {}).front());
   CHECK_FALSE(port().retired());
 }
 
 TEST(TargetPorts, add__takes_identifiers_from_the_settings) {
-  settings.targets = {{"both", 1, 2}, {"extension", 3, {}}, {"guid", {}, 4}, {"neither", {}, {}}};
+  settings.targets = {
+      {"both", 1, 2, {}}, {"extension", 3, {}, {}}, {"guid", {}, 4, {}}, {"neither", {}, {}, {}}};
   check_id("both", 1, 2);
   check_id("extension", 3, 0x0002c90300a34270);
   check_id("guid", 0xf37d60723fa7a48c, 4);
@@ -125,17 +126,67 @@ TEST(TargetPorts, add__without_settings_takes_the_guid_of_the_host) {
   settings.srpt_service_guid.reset();
   TargetPorts others{settings, loop};
   others.add(target);
-  CHECK_EQUAL(hex64(srp::host_guid()), hex64(others.find(1)->ioc_guid()));
+  CHECK_EQUAL(hex64(srp::host_guid()), hex64(srp::ioc_guid(others.find(1)->id())));
 }
 
-TEST(TargetPorts, add__says_which_target_has_the_identifier_already) {
-  settings.targets = {{"second", hash_of_foobar, {}}};
+TEST(TargetPorts, add__says_which_target_shares_the_port) {
+  settings.targets = {{"second", hash_of_foobar, {}, {}}};
   srp::fake::Target& second = tgtd.create_target(2, "second");
   const std::string log = srp::test::log_of([&] { ports->add(second); });
-  STRCMP_CONTAINS("target 2 second", log.c_str());
-  STRCMP_CONTAINS("is that of target 1 foobar", log.c_str());
-  POINTERS_EQUAL(&port(1), ports->find(port(2).id()));
+  STRCMP_CONTAINS("target 2 second shares", log.c_str());
+  STRCMP_CONTAINS("with target 1 foobar", log.c_str());
   CHECK_EQUAL(2u, ports->all().size());
+}
+
+TEST(TargetPorts, find__knows_all_that_share_a_port_by_number) {
+  settings.targets = {{"second", hash_of_foobar, {}, {}}, {"third", hash_of_foobar, {}, {}}};
+  ports->add(tgtd.create_target(3, "third"));
+  ports->add(tgtd.create_target(2, "second"));
+  const auto found = ports->find(port(1).id(), {});
+  CHECK_EQUAL(3u, found.size());
+  for (int tid = 1; tid <= 3; ++tid) {
+    POINTERS_EQUAL(&port(tid), found[static_cast<std::size_t>(tid - 1)]);
+  }
+  ports->remove(2);
+  CHECK_EQUAL(2u, ports->find(port(1).id(), {}).size());
+}
+
+TEST(TargetPorts, id_over__is_the_service_guid_twice_where_the_name_is_a_ports) {
+  settings.srpt_port_names = true;
+  ports->add(tgtd.create_target(2, "fe80:0000:0000:0000:0002:c903:00a1:b2c3"));
+  srp::Path path;
+  path.local_gid = *srp::address_from_text("fe80::2:c903:a1:b2c3");
+  path.node_guid = 0x77;
+  const auto id = port(2).id_over(path);
+  CHECK_TRUE(id.has_value());
+  CHECK_EQUAL(hex64(*settings.srpt_service_guid), hex64(srp::id_ext(*id)));
+  CHECK_EQUAL(hex64(*settings.srpt_service_guid), hex64(srp::ioc_guid(*id)));
+  CHECK_FALSE(port(2).id_over({}).has_value());
+  CHECK_TRUE(port(1).id_over({}) == port(1).id());
+  CHECK_TRUE(port(2).named_by_port());
+  CHECK_FALSE(port(1).named_by_port());
+}
+
+TEST(TargetPorts, id_over__is_the_devices_guid_twice_where_no_service_guid_is_set) {
+  settings.srpt_port_names = true;
+  settings.srpt_service_guid.reset();
+  settings.targets = {{"10.0.0.1-b", 5, {}, {}}};
+  ports->add(tgtd.create_target(2, "0002:c903:00a1:b2c0-a"));
+  ports->add(tgtd.create_target(3, "10.0.0.1-b"));
+  srp::Path path;
+  path.node_guid = 0x0002c90300a1b2c0;
+  path.local_gid = *srp::address_from_text("::ffff:10.0.0.1");
+  const auto id = port(2).id_over(path);
+  CHECK_TRUE(id && srp::id_ext(*id) == path.node_guid && srp::ioc_guid(*id) == path.node_guid);
+  CHECK_EQUAL(1u, ports->find(*id, path).size());
+  const auto own = port(3).id_over(path);
+  CHECK_TRUE(own && srp::id_ext(*own) == 5);
+}
+
+TEST(TargetPorts, id_over__is_a_name_like_any_other_where_the_setting_is_off) {
+  ports->add(tgtd.create_target(2, "10.0.0.1"));
+  CHECK_FALSE(port(2).named_by_port());
+  CHECK_TRUE(port(2).id_over({}).has_value());
 }
 
 TEST(TargetPorts, add__of_a_number_that_was_not_removed_removes_it) {
@@ -151,7 +202,7 @@ TEST(TargetPorts, add__of_a_number_that_was_not_removed_removes_it) {
 
 TEST(TargetPorts, find__knows_only_what_there_is) {
   POINTERS_EQUAL(nullptr, ports->find(2));
-  POINTERS_EQUAL(nullptr, ports->find(PortId{}));
+  CHECK_TRUE(ports->find(PortId{}, {}).empty());
 }
 
 TEST(TargetPorts, remove__closes_the_sessions_and_forgets_the_port_in_a_job) {
@@ -160,7 +211,7 @@ TEST(TargetPorts, remove__closes_the_sessions_and_forgets_the_port_in_a_job) {
   ports->remove(1);
   CHECK(session.draining());
   POINTERS_EQUAL(nullptr, ports->find(1));
-  POINTERS_EQUAL(nullptr, ports->find(id));
+  CHECK_TRUE(ports->find(id, {}).empty());
   CHECK_EQUAL(1u, ports->all().size());
   settle();
   CHECK_EQUAL(0u, ports->all().size());
@@ -245,20 +296,56 @@ TEST(TargetPorts, on_tick__misses_targets_and_passes_the_time_to_sessions) {
   POINTERS_EQUAL(nullptr, ports->find(1));
 }
 
-TEST(TargetPorts, on_tick__closes_sessions_only_where_target_and_tgtd_are_offline) {
+TEST(TargetPorts, close_offline__closes_sessions_only_where_target_and_tgtd_are_offline) {
   Session& session = log_in(1);
-  ports->on_tick();
+  ports->close_offline();
   CHECK_FALSE(session.draining());
   tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_OFFLINE);
-  ports->on_tick();
+  ports->close_offline();
   CHECK_FALSE(session.draining());
   tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_READY);
   tgtd.set_system_available(false);
-  ports->on_tick();
+  ports->close_offline();
   CHECK_FALSE(session.draining());
   tgtd.set_target_state(target, srp::tgt::SCSI_TARGET_OFFLINE);
-  ports->on_tick();
+  ports->close_offline();
   CHECK(session.draining());
+}
+
+TEST(TargetPorts, inherit_reservations__takes_those_of_earlier_nexuses_of_the_initiator) {
+  srp::fake::Lu& lu = tgtd.create_lu(target, 1, 8, false);
+  Session& gone = log_in(1);
+  Session& draining = log_in(1);
+  Session& other = log_in(2);
+  srp::tgt::registration registrations[3]{};
+  const Session* owners[] = {&gone, &draining, &other};
+  for (int i = 0; i < 3; ++i) {
+    registrations[i].nexus_id = owners[i]->stamp().id;
+    registrations[i].ctime = owners[i]->stamp().created;
+    srp::fake::list_add_tail(registrations[i].registration_siblings, lu.registration_list);
+  }
+  const std::uint64_t gone_id = gone.stamp().id;
+  gone.close("test");
+  ports->reap();
+  const PortId* departed = port().initiator_of(gone_id);
+  CHECK_TRUE(departed != nullptr && *departed == initiator(1).port_id);
+
+  Session& fresh = log_in(1);
+  port().inherit_reservations(fresh);
+  CHECK_EQUAL(fresh.stamp().id, registrations[0].nexus_id);
+  CHECK_EQUAL(fresh.stamp().id, registrations[1].nexus_id);
+  CHECK_EQUAL(other.stamp().id, registrations[2].nexus_id);
+  POINTERS_EQUAL(nullptr, port().initiator_of(gone_id));
+  for (auto& one : registrations) srp::fake::list_del(one.registration_siblings);
+}
+
+TEST(TargetPorts, initiator_of__forgets_a_nexus_that_is_registered_nowhere) {
+  const std::uint64_t id = log_in(1).nexus().id();
+  const PortId* known = port().initiator_of(id);
+  CHECK_TRUE(known != nullptr && *known == initiator(1).port_id);
+  port().close_sessions("test");
+  ports->reap();
+  POINTERS_EQUAL(nullptr, port().initiator_of(id));
 }
 
 TEST(TargetPorts, add_session__never_uses_a_nexus_number_again) {
