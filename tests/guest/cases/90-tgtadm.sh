@@ -170,7 +170,7 @@ rows_of_the_system() {
   row 'sys show, changed' 0 'Setting: credits = 64, default 128' srpadm --mode sys --op show
   row 'sys update' 0 '' srpadm --mode sys --op update --name credits --value 128
   row 'sys update, out of range' 22 'invalid request' srpadm --mode sys --op update --name credits --value 1
-  row 'sys update, at start only' 22 'unsupported' srpadm --mode sys --op update --name use_srq --value true
+  row 'sys update, at start only' 22 "isn't supported" srpadm --mode sys --op update --name use_srq --value true
   row 'sys update, unknown' 22 'unknown parameter' srpadm --mode sys --op update --name nonsense --value 1
   row 'sys update, trace' 0 '' srpadm --mode sys --op update --name trace_flag --value task
   row 'sys update, trace' 0 '' srpadm --mode sys --op update --name trace_flag --value none

@@ -25,7 +25,7 @@ case_sys_state() {
 case_sys_update_of_unknown_name() {
   tgtd_start
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name no-such-name -v 1
-  assert_logged 'srp: system parameter no-such-name=1 is unknown; trace_flag is the one that can be set'
+  assert_logged 'srp: system parameter no-such-name=1 is unknown or no single value'
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name State -v odd
   refused 'unknown parameter' srp --mode sys --op update --name credits -v 64
   assert_logged 'srp: system parameter credits=64 cannot be set while tgtd runs: set it in /etc/tgt/srp.conf'
