@@ -83,7 +83,9 @@ void identify(tgt::scsi_lu& lu) {
   if (driver == nullptr || lu.tgt == nullptr || lu.tgt->name == nullptr) return;
   const std::string target = lu.tgt->name;
   if (driver->config().settings.unique_scsi_ids) make_unique(lu, driver->ports().host(), target);
-  name_target_port(lu, driver->ports().identity_of(target).id);
+  const PortIdentity identity = driver->ports().identity_of(target);
+  // The device's GUID is not known yet, and no name is better than a wrong one.
+  if (!identity.by_node_guid) name_target_port(lu, identity.id);
 }
 
 // INQUIRY says iSCSI for every driver's units, and that a command may be of any length.

@@ -199,10 +199,11 @@ has_login_string() { login_string "$@" >/dev/null; }
 
 # srp_login STRING [OPTION...]: log in and print the SCSI host's number. Options as in add_target, such as queue_size=8.
 srp_login() {
-  local words
+  local words before
   words=$(IFS=,; echo "$*")
+  before=$(srp_hosts | sort)
   add_target_when_free "$words" || fail "login refused: $words; $(dmesg | tail -n 3)"
-  host_of "$1"
+  comm -13 <(echo "$before") <(srp_hosts | sort) | grep . || fail "no new SCSI host for $words"
 }
 
 # The driver forgets a session a moment after its SCSI host is gone; until then it says "Already connected".
@@ -216,16 +217,6 @@ add_target_when_free() {
 }
 
 add_target() { timeout 60 bash -c "echo '$1' >$initiator/add_target"; }
-
-# The newest SCSI host whose identity is the one in the login string.
-host_of() {
-  local id_ext host newest=
-  id_ext=$(sed -n 's/.*id_ext=\([0-9a-fA-F]*\).*/\1/p' <<<"$1")
-  for host in $(srp_hosts | sort -n); do
-    [[ $(</sys/class/scsi_host/host"$host"/id_ext) != *"${id_ext,,}" ]] || newest=$host
-  done
-  echo "${newest:?no SCSI host for $1}"
-}
 
 srp_hosts() {
   local host

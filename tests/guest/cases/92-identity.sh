@@ -196,8 +196,8 @@ login_admitted() {
   srpadm --mode target --op unbind --tid 1 "$2" "$3"
 }
 
-# The kernel reports REPORTED LUNS DATA HAS CHANGED in its log.
+# Linux logs REPORTED LUNS DATA HAS CHANGED.
 told_of_change() {
   dd if="${disks[$1]}" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null
-  dmesg | grep -q 'REPORTED_LUNS_DATA_HAS_CHANGED\|LUN assignments on this target have changed\|Warning! Received an indication that the LUN'
+  [[ $(dmesg | tail -n 200) == *'LUN assignments on this target have changed'* ]]
 }

@@ -4,8 +4,10 @@
 
 case_cluster() {
   local -a hosts disks
-  local number
+  local number node_1
   serve
+  node_1=$(port_id_with 0000000000000001)
+  node_1=${node_1#0x}
   for number in 1 2; do node_up "$number"; done
 
   pr 1 --out --register --param-sark=0x1
@@ -40,7 +42,7 @@ case_cluster() {
   # And hands over to a named initiator port: REGISTER AND MOVE.
   pr 1 --out --register --param-sark=0x1
   pr 2 --out --register-move --param-rk=0x2 --param-sark=0x1 --prout-type=1 --relative-target-port=1 \
-    --transport-id="srp,$(port_id_with 0000000000000001)"
+    --transport-id="srp,$node_1"
   assert_match 'holder, moved' 'Key=0x1' "$(pr 1 --in --read-reservation)"
   writes 1
   refused_write 2
