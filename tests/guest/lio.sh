@@ -29,6 +29,17 @@ lio_disk() {
   ln -s "$disk" "$lio_tpg/lun/lun_$1/"
 }
 
+# lio_file LUN FILE SERIAL: a file as a disk.
+lio_file() {
+  local disk=$lio/core/fileio_$1/disk
+  mkdir -p "$disk"
+  echo "fd_dev_name=$2,fd_dev_size=$(stat -c %s "$2")" >"$disk/control"
+  echo "$3" >"$disk/wwn/vpd_unit_serial"
+  echo 1 >"$disk/enable"
+  mkdir -p "$lio_tpg/lun/lun_$1"
+  ln -s "$disk" "$lio_tpg/lun/lun_$1/"
+}
+
 # lio_admit NAME LUN...: an initiator, by its address or by its port's guid, may use these disks.
 lio_admit() {
   local acl=$lio_tpg/acls/$1 lun
@@ -54,7 +65,7 @@ lio_stop() {
   echo 0 >"$lio_tpg/enable"
   find "$lio_tpg/acls" "$lio_tpg/lun" -type l -delete
   for entry in "$lio_tpg"/acls/*/lun_* "$lio_tpg"/acls/* "$lio_tpg"/lun/lun_* "$lio_tpg" "${lio_tpg%/*}" \
-    "$lio/srpt" "$lio"/core/rd_mcp_*/disk "$lio"/core/rd_mcp_*; do
+    "$lio/srpt" "$lio"/core/{rd_mcp,fileio}_*/disk "$lio"/core/{rd_mcp,fileio}_*; do
     [[ ! -d $entry ]] || rmdir "$entry"
   done
   modprobe -r ib_srpt
