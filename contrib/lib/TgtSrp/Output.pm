@@ -62,8 +62,7 @@ sub srp_conf {
 
 sub _port_id {
     my ($target) = @_;
-    my $guid = defined $target->{ioc_guid} ? " ioc_guid = \"$target->{ioc_guid}\";" : '';
-    return "  { name = \"$target->{name}\"; id_ext = \"$target->{id_ext}\";$guid }";
+    return "  { name = \"$target->{name}\"; id_ext = \"$target->{id_ext}\"; }";
 }
 
 1;

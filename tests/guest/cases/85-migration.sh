@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # lib.sh sets the variables
-# From one of the kernel's targets to this one, with its configuration converted: contrib/targetcli-to-tgt.
+# From one of the kernel's targets to this one, with its configuration converted: contrib/{targetcli,scst}-to-tgt.
 
 # identity DISK: what the initiator knows a disk by. LIO ends its serial number with a zero.
 identity() {
@@ -54,6 +54,48 @@ case_migrated_from_lio() {
   disk=$(disk_of "$host" 1)
   assert_equal 'identity of the disk' "$known" "$(identity "$disk")"
   assert_equal 'what is on it' 'written through LIO' "$(dd if="$disk" bs=512 count=1 iflag=direct | head -n 1)"
+  srp_logout "$host"
+  tgtd_stop
+}
+
+# The initiator sees the LUNs of its group, at the port that SCST named after its first GID.
+case_migrated_from_scst() {
+  local port=/sys/class/infiniband/$rdma_device/ports/1 guid host disk
+  guid=$(tr -d : <"/sys/class/infiniband/$rdma_device/node_guid")
+  truncate -s 8M everyone mine
+  cat >scst.conf <<CONF
+HANDLER vdisk_fileio {
+  DEVICE everyone {
+    filename $PWD/everyone
+  }
+  DEVICE mine {
+    filename $PWD/mine
+    t10_dev_id 0123mine
+    usn mine0001
+  }
+}
+TARGET_DRIVER ib_srpt {
+  TARGET $(<"$port/gids/0") {
+    enabled 1
+    LUN 1 everyone
+    GROUP me {
+      LUN 3 mine {
+        read_only 1
+      }
+      INITIATOR $ipv4
+    }
+  }
+}
+CONF
+  "$checkout/contrib/scst-to-tgt" --targets targets.conf --srp srp.conf scst.conf || assert_equal 'exit status' 1 $?
+  tgtd_start TGT_SRP_CONF="$PWD/srp.conf"
+  tgt-admin -c targets.conf -e
+  host=$(srp_login "id_ext=$guid,ioc_guid=$guid,dest=$ipv4:5000")
+  disk=$(disk_of "$host" 3)
+  assert_fails disk_is_there "$host" 1
+  assert_equal 'read-only' 1 "$(<"/sys/block/${disk##*/}/ro")"
+  assert_equal 'identity of the disk' 'vendor: SCST_FIO model: mine serial: mine0001' \
+    "$(identity "$disk" | sed -n '/^vendor\|^model\|^serial/{s/:  */: /;p}' | xargs)"
   srp_logout "$host"
   tgtd_stop
 }
