@@ -24,7 +24,7 @@ load() {
 make_name() {
   local to=${option[dest]-${option[dgid]-}-${option[pkey]-}} name
   [[ -z ${option[dest]-} ]] || to=${to%:*}-${to##*:}
-  name=${option[id_ext]}-$to${option[device]:+-${option[device]}}
+  name=${option[id_ext]}-$to${option[device]:+-${option[device]}}${option[initiator_ext]:+-${option[initiator_ext]}}
   name=${name//[\[\]]/}
   say "${name//[^A-Za-z0-9:_.-]/-}"
 }

@@ -3,10 +3,11 @@
 
 # log_in: as option says.
 log_in() {
-  local port file host
+  local port file host ext
   port=$(choose_port)
   file=/sys/class/infiniband_srp/srp-${port/\//-}/add_target
-  if [[ -z ${option[initiator_ext]-} ]] && is_anonymous "$port"; then option[initiator_ext]=$(made_up_ext "$port"); fi
+  ext=${option[initiator_ext]-$(default_ext "$port")}
+  [[ $ext == "$no_ext" ]] || option[initiator_ext]=$ext
   if [[ -n $dry ]]; then
     say "echo $(driver_string) >$file"
     return
@@ -16,7 +17,7 @@ log_in() {
   [[ -e $file ]] || die 5 "there is no RDMA port $port for ib_srp; there are:$(links)"
   host=$(session_at "$port")
   if [[ -z $host ]]; then
-    ask "$file"
+    ask "$port" "$file"
     host=$(session_at "$port")
     [[ -n $host ]] || fail_with 'the session was lost while the disks were looked for'
     take_note "$host"
@@ -32,23 +33,21 @@ log_in() {
 
 # session_at PORT: the host that the driver would call the same session.
 session_at() {
-  local host wanted=${option[initiator_ext]-0000000000000000} ext
+  local host
   for host in $(hosts); do
-    ext=$(initiator_id "$host")
-    if [[ $(attribute "$host" id_ext):$(attribute "$host" ioc_guid) == "${option[id_ext]}:${option[ioc_guid]}" &&
-      $(port_of "$host") == "$1" && ${ext%%:*} == @("$wanted"|"?") ]]; then
+    if [[ $(port_of "$host") == "$1" ]] && is_nexus "$host"; then
       say "$host"
       return
     fi
   done
 }
 
-# ask FILE: write the string; what the kernel says since then is in $said. A session that has just ended may not be
-# forgotten yet: then "File exists".
+# ask PORT FILE: write the string; what the kernel says since then is in $said. "File exists" says that somebody else
+# was quicker, or that a session which has just ended is not forgotten yet.
 ask() {
   local error mark end=$((SECONDS + 20))
   mark=$(dmesg 2>/dev/null | tail -n 1) || true
-  until error=$({ driver_string >"$1"; } 2>&1); do
+  until error=$({ driver_string >"$2"; } 2>&1) || [[ -n $(session_at "$1") ]]; do
     error=${error##*: }
     if [[ $error != 'File exists' || $SECONDS -ge $end ]]; then
       said=$(since "$mark")
@@ -76,6 +75,9 @@ fail_with() {
     'Connection reset by peer:'*'REJ reason 0x8'*)
       why="nothing listens at $to: is tgtd running there, with this address and port?"
       why+=" (on it: tgtadm --lld srp --mode portal --op show)" ;;
+    'Connection reset by peer:'*'REJ reason 0xffffff91'*)   # iWARP has one answer for both
+      why="the target refused, and its log says why (on it: journalctl -u tgt | grep 'login refused');"
+      why+=" or nothing listens at $to" ;;
     'Connection reset by peer:'*)
       why="the target refused; its log says why (on it: journalctl -u tgt | grep 'login refused')" ;;
     'No route to host:'* | 'Connection timed out:'*)

@@ -7,7 +7,7 @@ uses() {
   for part in "/sys/class/block/$1" "/sys/class/block/$1/$1"*; do
     name=${part##*/}
     { cat /proc/[0-9]*/mountinfo 2>/dev/null || true; } | awk -v number="$(<"$part/dev")" -v name="$name" '
-      {for (i = 7; $i != "-"; i++);}
+      {for (i = 7; i < NF && $i != "-"; i++);}
       $3 == number || $(i + 2) == "/dev/" name {print name " is mounted on " $5}' | sort -u
     for holder in "$part"/holders/*; do
       say "$name is part of ${holder##*/}$(sed 's/.*/ (&)/' "$holder/dm/name" 2>/dev/null)"

@@ -78,9 +78,13 @@ is_anonymous() {
   [[ -e $gid && $(<"$gid") == *:0000:0000:0000:0000 ]]
 }
 
-# Different for each host and port, the same after a reboot. machine-id(5) wants its id to be shown to nobody.
-made_up_ext() {
+no_ext=0000000000000000
+
+# default_ext PORT: the initiator_ext of a login that names none. Where one is needed it is different for each host and
+# port, and the same after a reboot. machine-id(5) wants its id to be shown to nobody.
+default_ext() {
   local id
+  is_anonymous "$1" || { say "$no_ext" && return; }
   id=$(cat /etc/machine-id 2>/dev/null) || id=$(uname -n)
   printf 'srp-login %s %s' "$id" "$1" | sha256sum | cut -c 1-16
 }

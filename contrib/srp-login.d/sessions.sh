@@ -26,7 +26,6 @@ state_of() {
   say "$state"
 }
 
-
 # The driver tells neither where a session leads nor our identifier extension, so we take a note. Numbers of hosts are
 # used again: the inode tells whether a note is of this session.
 inode() { stat -L -c %i "$(remote_port "$1")" 2>/dev/null; }
@@ -56,7 +55,7 @@ destination() {
 initiator_id() {
   local ext gid
   ext=$(noted "$1" initiator_ext)
-  [[ -n $ext || -z $(noted "$1" id_ext) ]] || ext=0000000000000000
+  [[ -n $ext || -z $(noted "$1" id_ext) ]] || ext=$no_ext
   gid=$(attribute "$1" sgid)
   gid=${gid//:/}
   say "${ext:-?}:${gid:16}"
@@ -83,12 +82,21 @@ describe_disk() {
 
 same_or_unknown() { [[ -z $1 || -z $2 || $1 == "$2" ]]; }
 
-# is_session HOST: of the target, way and identifier in option, as far as can be known.
+# is_nexus HOST: between the target and the identifier that option names, as far as can be known. The driver has one
+# such session for each RDMA port, the target one for each identifier.
+is_nexus() {
+  local wanted ext
+  [[ $(attribute "$1" id_ext) == "${option[id_ext]}" && $(attribute "$1" ioc_guid) == "${option[ioc_guid]}" ]] ||
+    return 1
+  wanted=${option[initiator_ext]-$(default_ext "$(port_of "$1")")}
+  ext=$(initiator_id "$1")
+  [[ ${ext%%:*} == @("$wanted"|"?") ]]
+}
+
+# is_session HOST: the same, by the way that option names.
 is_session() {
-  [[ $(attribute "$1" id_ext) == "${option[id_ext]}" && $(attribute "$1" ioc_guid) == "${option[ioc_guid]}" ]] &&
-    same_or_unknown "${option[device]-}" "$(port_of "$1")" &&
-    same_or_unknown "${option[dest]-}" "$(noted "$1" dest)" &&
-    same_or_unknown "${option[initiator_ext]-}" "$(noted "$1" initiator_ext)"
+  is_nexus "$1" && same_or_unknown "${option[device]-}" "$(port_of "$1")" &&
+    same_or_unknown "${option[dest]-}" "$(noted "$1" dest)"
 }
 
 # matching SELECTOR: the hosts that it means.

@@ -95,16 +95,14 @@ case_tool_wrong_strings() {
 
 # What the kernel cannot do is explained.
 case_tool_refused() {
-  local string wrong
+  local string
   tgtd_start
   target_add 1 ''
   lun_add 1 1 32
   string=$(login_string 1)
   says 'no ACL' 1 'the target refused; its log says why' login "$string"
   assert_match "tgtd's log" 'login refused' "$(<"$case_log/tgtd.log")"
-  wrong='the target refused'
-  [[ $provider != rxe ]] || wrong="nothing listens at $ipv4:5999"
-  says 'another port' 1 "$wrong" login "${string/:5000/:5999}"
+  says 'another port' 1 "nothing listens at $ipv4:5999" login "${string/:5000/:5999}"
   says 'the kernel is quoted' 1 '^  kernel: .*(REJ|failed)' login "$string"
   says 'no device' 5 "no RDMA device behind lo.*$rdma_device/1" login "${string/$ipv4/127.0.0.1}"
   says 'no route' 1 'there is no route to 203.0.113.1' login "${string/$ipv4/203.0.113.1}"
@@ -199,7 +197,7 @@ case_tool_rescan() {
   says 'a new one' 0 "^host$host: new: sd[a-z]+ 48MiB IET VIRTUAL-DISK" rescan
   other=$(disk_of "$host" 2)
   wait_for 30 srpadm --mode logicalunit --op delete --tid 1 --lun 2
-  says 'a removed one' 0 "^host$host: removed by the target: ${other#/dev/};" rescan
+  says 'a removed one' 0 "^host$host: gone: ${other#/dev/}:" rescan
   load_end clean
   says 'logout' 0 'logged out' logout --all
   tgtd_stop
@@ -272,4 +270,50 @@ case_tool_multipath() {
   assert_match 'the device section' 'no_path_retry 12' "$parsed"
   assert_match 'the device section' 'path_grouping_policy "failover"' "$parsed"
   rm -r /etc/multipath
+}
+
+# What README.md says about tuning: its commands work, and the numbers in it are so.
+case_tool_tuning() {
+  local string host disk port queue
+  serve 64
+  string=$(login_string 1)
+  says 'two channels' 0 'logged in' login "$string" ch_count=2
+  look_at_session
+  assert_host can_queue 62
+  assert_equal 'KiB of a request by default' 512 "$(<"$queue/max_hw_sectors_kb")"
+  assert_match 'scheduler of two channels' '\[none\]' "$(<"$queue/scheduler")"
+  assert_equal nr_requests 62 "$(<"$queue/nr_requests")"
+  assert_fails eval "echo 63 >$queue/nr_requests"
+  assert_equal read_ahead_kb 128 "$(<"$queue/read_ahead_kb")"
+  assert_equal use_imm_data Y "$(</sys/module/ib_srp/parameters/use_imm_data)"
+  assert_equal register_always Y "$(</sys/module/ib_srp/parameters/register_always)"
+  assert_equal 'the timers' '10 15 600' "$(cat "$port"/{reconnect_delay,fast_io_fail_tmo,dev_loss_tmo} | paste -sd ' ')"
+  echo 2 >"$queue/rq_affinity"
+  echo 4096 >"$queue/read_ahead_kb"
+  echo off >"$port/fast_io_fail_tmo"
+  echo off >"$port/dev_loss_tmo"
+  echo 2 >"$port/reconnect_delay"
+  echo 5 >"$port/fast_io_fail_tmo"
+  says 'logout' 0 'logged out' logout --all
+  says 'one channel, a deep queue' 0 'logged in' login "$string" ch_count=1 queue_size=500
+  look_at_session
+  assert_host can_queue 127
+  assert_match 'scheduler of one channel' '\[mq-deadline\]' "$(<"$queue/scheduler")"
+  echo none >"$queue/scheduler"
+  says 'logout' 0 'logged out' logout --all
+  says 'large requests' 0 'logged in' login "$string" max_sect=8192 sg_tablesize=2048 allow_ext_sg=1
+  look_at_session
+  assert_equal 'KiB of a request at most' 4096 "$(<"$queue/max_hw_sectors_kb")"
+  assert_equal 'pieces of a request' 2048 "$(<"$queue/max_segments")"
+  echo 4096 >"$queue/max_sectors_kb"
+  says 'logout' 0 'logged out' logout --all
+  initiator_load cmd_sg_entries=255 fast_io_fail_tmo=5 dev_loss_tmo=off
+  tgtd_stop
+}
+
+look_at_session() {
+  host=$(the_host)
+  disk=$(disk_of "$host" 1)
+  queue=/sys/block/${disk#/dev/}/queue
+  port=$(srp_port "$host")
 }
