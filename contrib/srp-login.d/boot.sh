@@ -17,7 +17,7 @@ names() {
 load() {
   context=$config_dir/$1.conf
   [[ -r $context ]] || die 3 "there is no such file, or it is not yours to read: see ls $config_dir"
-  parse "$(grep -v '^ *#' "$context" || true)"
+  parse "$(while read -r line; do [[ $line == \#* ]] || say "$line"; done <"$context")"
 }
 
 # Names as a unit and a file can have them.

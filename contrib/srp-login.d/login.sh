@@ -42,20 +42,16 @@ session_at() {
   done
 }
 
-# ask PORT FILE: write the string; what the kernel says since then is in $said. "File exists" says that somebody else
-# was quicker, or that a session which has just ended is not forgotten yet.
+# ask PORT FILE: write the string. "File exists" says that somebody else was quicker, or that a session which has just
+# ended is not forgotten yet. The kernel's last line before it is kept in $mark.
 ask() {
-  local error mark end=$((SECONDS + 20))
+  local error end=$((SECONDS + 20))
   mark=$(dmesg 2>/dev/null | tail -n 1) || true
   until error=$({ driver_string >"$2"; } 2>&1) || [[ -n $(session_at "$1") ]]; do
     error=${error##*: }
-    if [[ $error != 'File exists' || $SECONDS -ge $end ]]; then
-      said=$(since "$mark")
-      fail_with "$error"
-    fi
+    [[ $error == 'File exists' && $SECONDS -lt $end ]] || fail_with "$error"
     sleep 0.3
   done
-  said=$(since "$mark")
 }
 
 # since LINE: what ib_srp has said after it; without permission to read the log, nothing.
@@ -68,7 +64,8 @@ since() {
 
 # fail_with ERROR: why, in the administrator's words, and what to do; then the kernel's own.
 fail_with() {
-  local to=${option[dest]-${option[dgid]-}} why
+  local to=${option[dest]-${option[dgid]-}} why said
+  said=$(since "$mark")
   case $1:$said in
     *'max_it_iu_len too large'*)
       why="the target takes no requests this large: add cmd_sg_entries=12, or raise srp_max_req_size there" ;;

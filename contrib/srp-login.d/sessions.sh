@@ -28,19 +28,27 @@ state_of() {
 
 # The driver tells neither where a session leads nor our identifier extension, so we take a note. Numbers of hosts are
 # used again: the inode tells whether a note is of this session.
-inode() { stat -L -c %i "$(remote_port "$1")" 2>/dev/null; }
+declare -A notes=()   # login strings, by host
+
+read_notes() {
+  local inode port host noted text
+  notes=()
+  while read -r inode port; do
+    host=${port##*/port-}
+    host=${host%:1}
+    { read -r noted text <"$record_dir/host$host"; } 2>/dev/null || continue
+    [[ $noted != "$inode" ]] || notes[$host]=$text
+  done < <(stat -L -c '%i %n' /dev/null /sys/class/srp_remote_ports/port-*:1 2>/dev/null)
+}
 
 take_note() {
   mkdir -p "$record_dir"
-  say "$(inode "$1") $(driver_string)" >"$record_dir/host$1"
+  say "$(stat -L -c %i "$(remote_port "$1")") $(driver_string)" >"$record_dir/host$1"
+  notes[$1]=$(driver_string)
 }
 
 # noted HOST KEY: empty if unknown.
-noted() {
-  local inode text
-  read -r inode text 2>/dev/null <"$record_dir/host$1" || return 0
-  [[ $inode != "$(inode "$1")" || ! ,$text, =~ ,$2=([^,]*), ]] || say "${BASH_REMATCH[1]}"
-}
+noted() { [[ ! ,${notes[$1]-}, =~ ,$2=([^,]*), ]] || say "${BASH_REMATCH[1]}"; }
 
 destination() {
   local to
@@ -55,7 +63,7 @@ destination() {
 initiator_id() {
   local ext gid
   ext=$(noted "$1" initiator_ext)
-  [[ -n $ext || -z $(noted "$1" id_ext) ]] || ext=$no_ext
+  [[ -n $ext || -z ${notes[$1]-} ]] || ext=$no_ext
   gid=$(attribute "$1" sgid)
   gid=${gid//:/}
   say "${ext:-?}:${gid:16}"
@@ -64,6 +72,12 @@ initiator_id() {
 disks() {
   local path
   for path in /sys/class/scsi_device/"$1":*/device/block/*; do say "${path##*/}"; done
+}
+
+has_disk() {
+  local path
+  for path in /sys/class/scsi_device/"$1":*/device/block/*; do [[ ${path##*/} != "$2" ]] || return 0; done
+  return 1
 }
 
 # describe HOST: "sdb 64MiB IET VIRTUAL-DISK; sdc ...".
@@ -101,15 +115,18 @@ is_session() {
 
 # matching SELECTOR: the hosts that it means.
 matching() {
-  local what=${1#/dev/} host to name
+  local what=${1#/dev/} host
   what=${what#0x}
   for host in $(hosts); do
-    to=$(destination "$host")
-    name=$(kept_as "$host")
-    case $what in
-      "$host" | "host$host" | "$(attribute "$host" id_ext)") say "$host" ;;
-      "$to" | "$(address "$to")" | "[$(address "$to")]") say "$host" ;;
-      *) [[ " $(disks "$host" | paste -sd ' ') $name " != *" $what "* ]] || say "$host" ;;
-    esac
+    if [[ $what == @("$host"|"host$host"|"$(attribute "$host" id_ext)") ]] || has_disk "$host" "$what" ||
+      leads_to "$host" "$what" || [[ $what == "$(kept_as "$host")" ]]; then
+      say "$host"
+    fi
   done
+}
+
+leads_to() {
+  local to
+  to=$(destination "$1")
+  [[ $2 == "$to" || $2 == "$(address "$to")" || $2 == "[$(address "$to")]" ]]
 }

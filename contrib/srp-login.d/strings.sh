@@ -42,7 +42,8 @@ parse() {
   for word in ${words[@]+"${words[@]}"}; do
     key=${word%%=*} value=${word#*=}
     [[ $word == *=* ]] || usage "'$word' is not KEY=VALUE: paste the whole line that the target shows"
-    [[ -n ${kinds[$key]-} ]] || usage "unknown option '$key' in $word; there are: $(sorted "${!kinds[@]}")"
+    [[ -n ${kinds[$key]-} ]] ||
+      usage "unknown option '$key' in $word; there are: $(sorted "${!kinds[@]}" | paste -sd ' ')"
     [[ ${kinds[$key]} != hex:* ]] || { value=${value,,} && value=${value#0x}; }
     [[ -z ${option[$key]-} ]] || usage "$key is given twice: ${option[$key]}, $value"
     check "$key" "$value"
@@ -51,7 +52,7 @@ parse() {
   complete
 }
 
-sorted() { printf '%s\n' "$@" | sort | paste -sd ' '; }
+sorted() { printf '%s\n' "$@" | sort; }
 
 # A target is named by three things, or five in InfiniBand without IP, where no route tells the port.
 complete() {

@@ -71,28 +71,6 @@ case_tool_list() {
 
 attribute() { sed 's/^0x//' "/sys/class/scsi_host/host$host/$1"; }
 
-# Wrong strings are told by name and value, before anything is done.
-case_tool_wrong_strings() {
-  local base=id_ext=0123456789abcdef,ioc_guid=0123456789abcdef good
-  good=$base,dest=$ipv4:5000
-  says 'not a string' 2 "'hello' is not KEY=VALUE" login hello
-  says 'nothing' 2 'login string is missing' login
-  says 'no id_ext' 2 'has no id_ext=' login "ioc_guid=0123456789abcdef,dest=$ipv4:5000"
-  says 'no dest' 2 'has no dest=' login "$base"
-  says 'half an id_ext' 2 'id_ext=0123: id_ext is 16 hexadecimal digits' login "id_ext=0123,ioc_guid=0123456789abcdef"
-  says 'no port' 2 "dest=$ipv4: dest is ADDRESS:PORT" login "$base,dest=$ipv4"
-  says 'an unknown option' 2 "unknown option 'queue' in queue=5; there are: allow_ext_sg .* queue_size" \
-    login "$good" queue=5
-  says 'a value out of range' 2 'cmd_sg_entries=256: cmd_sg_entries is a number from 1 to 255' \
-    login "$good" cmd_sg_entries=256
-  says 'not a number' 2 'queue_size=many: queue_size is a number' login "$good" queue_size=many
-  says 'twice' 2 'dest is given twice' login "$good" dest=10.0.0.1:5000
-  says 'link-local' 2 'needs its interface' login "$base,dest=[fe80::1]:5000"
-  says 'InfiniBand' 2 'needs pkey= too' login "$base,dgid=fe800000000000000002c90300a34271"
-  says 'an unknown command' 2 "unknown command 'logins'" logins
-  logged_out || fail 'a session was made'
-}
-
 # What the kernel cannot do is explained.
 case_tool_refused() {
   local string
@@ -215,7 +193,7 @@ case_tool_kept() {
   host=$(the_host)
   assert_host can_queue 20
   says 'start again' 0 'already logged in' start --all
-  says 'list' 0 "^host$host .* yes sd" list
+  says 'list' 0 "^host$host .* yes +sd" list
   says 'stop' 0 "logged out: host$host" stop "$name"
   says 'stop again' 0 'not logged in' stop "$name"
   says 'login' 0 'logged in' login "$string"
