@@ -69,12 +69,9 @@ fail_with() {
   case $1:$said in
     *'max_it_iu_len too large'*)
       why="the target takes no requests this large: add cmd_sg_entries=12, or raise srp_max_req_size there" ;;
-    'Connection reset by peer:'*'REJ reason 0x8'*)
+    'Connection reset by peer:'*'REJ reason 0x8'* | 'Connection refused:'*)   # RoCE and InfiniBand, iWARP
       why="nothing listens at $to: is tgtd running there, with this address and port?"
       why+=" (on it: tgtadm --lld srp --mode portal --op show)" ;;
-    'Connection reset by peer:'*'REJ reason 0xffffff91'*)   # iWARP has one answer for both
-      why="the target refused, and its log says why (on it: journalctl -u tgt | grep 'login refused');"
-      why+=" or nothing listens at $to" ;;
     'Connection reset by peer:'*)
       why="the target refused; its log says why (on it: journalctl -u tgt | grep 'login refused')" ;;
     'No route to host:'* | 'Connection timed out:'*)
