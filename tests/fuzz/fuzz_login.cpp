@@ -264,7 +264,7 @@ void check_rsp(View login, const LoginRequest& request, const fake::LoginRules& 
 
 bool World::check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
                           TargetPort* wanted) {
-  const LoginVerdict verdict = judge_login(request, initiator, ports_, settings_);
+  const LoginVerdict verdict = judge_login(request, initiator, {}, ports_, settings_);
   require((verdict.port != nullptr) == reasons_.empty(),
           verdict.port != nullptr ? "a login is accepted that must be refused"
                                   : "a login is refused without a reason");
@@ -283,7 +283,7 @@ void World::check_order(View data, LoginRequest& request) {
   require(std::ranges::equal(request.initiator_port, data.subspan(at::initiator_port, 16)) &&
               std::ranges::equal(request.target_port, data.subspan(at::target_port, 16)),
           "not the login's ports");
-  accept_rev10(request, ports_, settings_);
+  accept_rev10(request, {}, ports_, settings_);
   const fake::LoginPorts ports = fake::ports_of(data, rules_);
   require(request.initiator_port == ports.initiator && request.target_port == ports.target,
           "port identifiers in another order");
@@ -317,7 +317,8 @@ void World::judge(Bytes data) {
   address.sin_addr.s_addr = inet_addr(from_ten ? "10.1.2.3" : "192.0.2.1");
   check_entry(View{exact}.subspan(at::end), initiator);
   check_entry(View{exact}.first(at::initiator_port), initiator);
-  TargetPort* wanted = ports_.find(request.target_port);
+  const auto candidates = ports_.find(request.target_port, {});
+  TargetPort* wanted = candidates.empty() ? nullptr : candidates.front();
   set_states(initiator, from_ten, wanted);
   if (wanted != nullptr) add_reasons_of_sessions(request, *wanted);
   if (check_verdict(request, initiator, wanted)) check_rsp(exact, request, rules_, settings_);
