@@ -25,7 +25,7 @@ case_tgt_admin_idle() {
   tgtd_stop
 }
 
-# What a dump says makes the same system again. tgt-admin dumps no LUNs, so these have no gaps, and dumps an address that
+# What a dump says makes the same system again. tgt-admin dumps no LUNs, so these are in order, and dumps an address that
 # is more than digits and dots as a name, beside which it binds ALL: the same initiators are admitted all the same.
 case_tgt_admin_dump() {
   local before host disk
@@ -100,18 +100,18 @@ case_service_stop_commands() {
 # ---- the stage ----
 
 configure() {
-  truncate -s 64M one two three four
+  truncate -s 64M disk1 disk2 disk3 disk4
   cat >/etc/tgt/targets.conf <<CONF
 default-driver srp
 <target disk.one>
-  <backing-store $PWD/one>
+  <backing-store $PWD/disk1>
     lun 1
     vendor_id MINE
   </backing-store>
-  <backing-store $PWD/two>
+  <backing-store $PWD/disk2>
     lun 2
   </backing-store>
-  <backing-store $PWD/four>
+  <backing-store $PWD/disk3>
     lun 3
   </backing-store>
   MaxBurstLength 16384
@@ -120,12 +120,12 @@ default-driver srp
 </target>
 <target disk.two>
   driver srp
-  backing-store $PWD/three
+  backing-store $PWD/disk4
   initiator-address 10.9.9.9
 </target>
 <target mixed.iscsi>
   driver iscsi
-  backing-store $PWD/one
+  backing-store $PWD/disk1
 </target>
 CONF
 }

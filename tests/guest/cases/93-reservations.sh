@@ -4,10 +4,8 @@
 
 case_cluster() {
   local -a hosts disks
-  local number node_1
+  local number
   serve
-  node_1=$(port_id_with 0000000000000001)
-  node_1=${node_1#0x}
   for number in 1 2; do node_up "$number"; done
 
   pr 1 --out --register --param-sark=0x1
@@ -42,7 +40,7 @@ case_cluster() {
   # And hands over to a named initiator port: REGISTER AND MOVE.
   pr 1 --out --register --param-sark=0x1
   pr 2 --out --register-move --param-rk=0x2 --param-sark=0x1 --prout-type=1 --relative-target-port=1 \
-    --transport-id="srp,$node_1"
+    --transport-id="$(transport_id "$(port_id_with 0000000000000001)")"
   assert_match 'holder, moved' 'Key=0x1' "$(pr 1 --in --read-reservation)"
   writes 1
   refused_write 2
@@ -72,6 +70,9 @@ pr() {
   said=$(sg_persist --no-inquiry "${@:2}" "${disks[$1]}" 2>&1) || fail "node $1: sg_persist ${*:2}: $said"
   echo "$said"
 }
+
+# SPC's TransportID of an SRP port, as bytes with commas: format 0, protocol 4, the identifier from byte 8 on.
+transport_id() { echo "4,0,0,0,0,0,0,0$(sed 's/^0x//; s/../,&/g' <<<"$1")"; }
 
 session_of() {
   srpadm --mode conn --op show --tid 1 | grep -B1 -i "Initiator: $(port_id_with "000000000000000$1")" |
