@@ -51,10 +51,22 @@ install_packages() (
 build_project() {
   local log=$1
   shift
-  { cmake -S "$checkout" -B "$checkout/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
+  { cmake -S "$checkout" -B "$checkout/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_INSTALL_PREFIX=/usr &&
     cmake --build "$checkout/build" ${@+--target "$@"}; } >"$log" 2>&1 || {
     tail -n 30 "$log" >&2
     echo "the build failed: see $log" >&2
     return 1
   }
 }
+
+# build_packages LOG GENERATOR...: DEB and RPM, out of what is built.
+build_packages() {
+  local log=$1 generator
+  shift
+  for generator; do
+    (cd "$checkout/build" && cpack -G "$generator") >>"$log" 2>&1 || return 1
+  done
+}
+
+# package_of deb|rpm: the driver's.
+package_of() { find "$checkout/build/packages" -maxdepth 1 -name "tgt-srp[_-]*.$1" | sort -V | tail -n 1 | grep .; }

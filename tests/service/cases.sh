@@ -1,0 +1,149 @@
+# shellcheck shell=bash disable=SC2154  # lib.sh sets the variables
+# Life of the service, in the order in which they run. Each begins with the unit as at boot, and nobody logged in.
+
+# The machine has booted without an RDMA device: the service is up, both drivers are, and the targets are there.
+case_boot_without_rdma() {
+  assert_equal 'state of the unit' active "$(property ActiveState)"
+  assert_match 'drop-ins' '/tgt\.service\.d/srp\.conf' "$(property DropInPaths)"
+  assert_equal 'limit on locked memory' infinity "$(property LimitMEMLOCK)"
+  assert_match 'order' 'rdma-hw\.target' "$(property After)"
+  driver_is srp ready
+  assert_equal targets "$iqn srp.example:a srp.example:b" \
+    "$(tgtadm --mode target --op show | sed -n 's/^Target [0-9]*: //p' | sort | xargs)"
+  assert_match portals 'no RDMA device' "$(srpadm --mode portal --op show)"
+  assert_fails test -e /sys/class/infiniband
+}
+
+# The device appears now; nobody restarts anything.
+case_late_device() {
+  local pid
+  pid=$(property MainPID)
+  rdma_up
+  srp_in a
+  verified "$disk" 8
+  srp_logout "$host"
+  assert_equal "tgtd's process" "$pid" "$(property MainPID)"
+}
+
+case_both_protocols_at_once() {
+  all_in
+  loads_start 32 "${disks[@]}"
+  loads_end
+  all_out
+}
+
+# Targets in use are left alone, others come and go.
+case_reload_under_load() {
+  local pid
+  pid=$(property MainPID)
+  all_in
+  loads_start 32 "${disks[@]}"
+  truncate -s 16M /var/lib/disks/d
+  printf '<target srp.example:d>\n  driver srp\n  backing-store /var/lib/disks/d\n</target>\n' >/etc/tgt/conf.d/d.conf
+  service reload
+  tid srp.example:d
+  srp_in d
+  verified "$disk" 4
+  srp_logout "$host"
+  rm /etc/tgt/conf.d/d.conf
+  wait_for 20 has_sessions "$(tid srp.example:d)" 0
+  service reload
+  assert_fails tid srp.example:d
+  loads_end
+  assert_equal "tgtd's process" "$pid" "$(property MainPID)"
+  all_out
+}
+
+# The same package once more, as an upgrade would: the daemon and its sessions stay.
+case_upgrade_under_load() {
+  local pid told
+  pid=$(property MainPID)
+  all_in
+  loads_start 32 "${disks[@]}"
+  told=$(dpkg -i "$package")
+  assert_match 'what dpkg says' 'when you are ready: systemctl restart tgt' "$told"
+  loads_end
+  assert_equal "tgtd's process" "$pid" "$(property MainPID)"
+  all_out
+}
+
+case_restart_under_load() {
+  local pid host
+  pid=$(property MainPID)
+  all_in
+  mark
+  loads_start 48 "${disks[@]}"
+  service restart
+  [[ $(property MainPID) != "$pid" ]] || fail "it is the same process"
+  assert_unmatched "the unit's journal" 'SIGKILL|timed out|Failed with' "$(said)"
+  for host in "${hosts[@]}"; do wait_for 120 is_running "$host"; done
+  loads_end
+  all_out
+}
+
+# assert_told: the initiator was told that its sessions ended; it did not have to find out.
+assert_told() {
+  local host
+  for host in "${hosts[@]}"; do
+    assert_match "the kernel's log" "scsi host$host: ib_srp: DREQ received - connection closed" "$(kernel_said)"
+  done
+}
+
+# stop_under_load: and start again, since a load that waits must not have lost anything.
+stop_under_load() {
+  all_in
+  loads_start 48 "${disks[@]}"
+  mark
+  service stop
+  assert_ended_well
+  assert_told
+  loads_go_on
+  service start
+  loads_end
+  all_out
+}
+
+case_stop_under_load() { stop_under_load; }
+
+# The example of a sandbox, as it is.
+case_hardened() {
+  mkdir -p "$drop_ins"
+  cp /usr/share/doc/tgt-srp/examples/hardened.conf "$drop_ins/"
+  systemctl daemon-reload
+  service restart
+  assert_equal 'no new privileges' yes "$(property NoNewPrivileges)"
+  driver_is srp ready
+  stop_under_load
+}
+
+# The unit that tgt itself brings, which is sandboxed a little, and forks.
+case_upstream_unit() {
+  service stop
+  unit=tgtd
+  cp "$here/tgtd.service" /etc/systemd/system/
+  systemctl daemon-reload
+  service start
+  assert_match 'drop-ins' '/tgtd\.service\.d/srp\.conf' "$(property DropInPaths)"
+  stop_under_load
+  service stop
+}
+
+# The daemon keeps what it has loaded; the next one serves iSCSI as if nothing had been.
+case_purged() {
+  local told
+  rdma_up
+  srp_in a
+  told=$(dpkg --purge tgt-srp)
+  assert_match 'what dpkg says' '/etc/tgt/conf\.d/targets\.conf' "$told"
+  assert_match 'what dpkg says' 'serves SRP until it ends' "$told"
+  assert_fails test -e /usr/lib/tgt/backing-store/lld_srp.so
+  assert_fails test -e /etc/tgt/srp.conf
+  verified "$disk" 8
+  srp_logout "$host"
+  sed -i '/^<target srp/,/^<.target/d' /etc/tgt/conf.d/targets.conf
+  service restart
+  assert_equal 'drop-ins' '' "$(property DropInPaths)"
+  assert_unmatched drivers srp "$(tgtadm --mode lld --op show)"
+  iscsi_in
+  verified "$disk" 8
+}
