@@ -46,6 +46,11 @@ driver_is() { tgtadm --mode lld --op show | grep -qx "    $1: $2"; }
 # tid NAME: tgt-admin numbers targets in no particular order.
 tid() { tgtadm --mode target --op show | sed -n "s/^Target \([0-9]*\): $1\$/\1/p" | grep .; }
 
+# target_file NAME STORE: configure one more SRP target.
+target_file() {
+  printf '<target srp.example:%s>\n  driver srp\n  backing-store %s\n</target>\n' "$1" "$2" >"/etc/tgt/conf.d/$1.conf"
+}
+
 # ---- initiators ----
 
 # srp_in NAME: log in to a target of srp.example; sets $host and $disk. It waits for a target that is away.
@@ -68,7 +73,7 @@ iscsi_in() {
 
 iscsi_disk() { readlink -e "/dev/disk/by-path/ip-127.0.0.1:3260-iscsi-$iqn-lun-1"; }
 
-# all_in: log in to all three targets; sets $hosts and $disks.
+# all_in: log in to all three targets; sets $hosts, $disks, and $srp_disks, which are two of these.
 all_in() {
   local name
   hosts=() disks=()
@@ -77,6 +82,7 @@ all_in() {
     srp_in "$name"
     hosts+=("$host") disks+=("$disk")
   done
+  srp_disks=("${disks[@]}")
   iscsi_in
   disks+=("$disk")
 }
@@ -126,6 +132,7 @@ loads_end() {
 clean_up() {
   local host
   pkill -KILL fio || true
+  rm -f /etc/tgt/conf.d/d.conf
   for host in $(srp_hosts); do impatient "$host" || true; done
   if [[ -e $drop_ins/hardened.conf || -e /etc/systemd/system/tgtd.service ]]; then
     systemctl stop tgtd || true

@@ -26,7 +26,7 @@ failed_at() {
   local depth file line
   for ((depth = 1; depth < ${#BASH_SOURCE[@]}; depth++)); do
     file=${BASH_SOURCE[depth]} line=${BASH_LINENO[depth - 1]}
-    [[ $file != */cases/* ]] || break
+    [[ $file != */cases[/.]* ]] || break
   done
   echo "${file##*/}:$line: $(sed -n "${line}s/^ *//p" "$file")"
 }
