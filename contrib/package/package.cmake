@@ -34,6 +34,11 @@ With this driver the storage daemon tgtd serves its targets over SRP, the
 SCSI RDMA Protocol, on InfiniBand, RoCE and iWARP: beside iSCSI and with the
 same tools. Linux's initiator for it is ib_srp.")
 
+set(CPACK_COMPONENT_INITIATOR_DESCRIPTION
+"log Linux in to SRP targets, and out again
+A program around the kernel's initiator ib_srp, which finds the RDMA port, says
+why a target has refused, takes care of disks in use, and logs in at boot.")
+
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
@@ -45,6 +50,11 @@ set(CPACK_DEBIAN_TARGET_PACKAGE_DEPENDS
 set(CPACK_DEBIAN_TARGET_PACKAGE_RECOMMENDS rdma-core)
 set(CPACK_DEBIAN_TARGET_PACKAGE_CONTROL_EXTRA ${package_source}/conffiles ${package_source}/postinst
     ${package_source}/prerm ${package_source}/postrm)
+set(CPACK_DEBIAN_INITIATOR_PACKAGE_NAME srp-login)
+set(CPACK_DEBIAN_INITIATOR_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_INITIATOR_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_INITIATOR_PACKAGE_DEPENDS "kmod, iproute2")
+set(CPACK_DEBIAN_INITIATOR_PACKAGE_RECOMMENDS rdma-core)
 
 set(CPACK_RPM_COMPONENT_INSTALL ON)
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
@@ -59,6 +69,10 @@ set(CPACK_RPM_TARGET_PACKAGE_AUTOPROV OFF)   # a module, not a library for other
 set(CPACK_RPM_TARGET_USER_FILELIST "%config(noreplace) /etc/tgt/srp.conf")
 set(CPACK_RPM_TARGET_POST_INSTALL_SCRIPT_FILE ${package_source}/rpm-post)
 set(CPACK_RPM_TARGET_POST_UNINSTALL_SCRIPT_FILE ${package_source}/rpm-postun)
+set(CPACK_RPM_INITIATOR_PACKAGE_NAME srp-login)
+set(CPACK_RPM_INITIATOR_PACKAGE_ARCHITECTURE noarch)
+set(CPACK_RPM_INITIATOR_PACKAGE_SUMMARY "log Linux in to SRP targets, and out again")
+set(CPACK_RPM_INITIATOR_PACKAGE_REQUIRES "kmod, iproute")
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
     /etc /etc/tgt /usr/lib/systemd /usr/lib/systemd/system /usr/lib/tgt /usr/lib/tgt/backing-store
     /usr/share/man /usr/share/man/man5 /usr/share/man/man8)

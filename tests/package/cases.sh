@@ -136,7 +136,7 @@ case_upgrade() {
   tgtd_stop
 }
 
-# The daemon keeps what it has loaded; the next one is without. A target that would keep it from starting is pointed out.
+# The daemon keeps what it has loaded; the next one is without. A target that would keep it from starting is named.
 case_remove() {
   local said
   daemon_start
