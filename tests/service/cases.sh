@@ -110,11 +110,13 @@ case_stop_with_a_slow_store() {
   rdma_up
   modprobe dm_delay
   device=$(losetup --find --show /var/lib/disks/d)
-  dmsetup create slow --table "0 32768 delay $device 0 3000"
+  dmsetup create slow --table "0 32768 delay $device 0 0"
   target_file d /dev/mapper/slow
   service reload
   srp_in d
   impatient "$host"   # this target does not come back
+  dmsetup load slow --table "0 32768 delay $device 0 3000"
+  dmsetup resume slow
   fio --name=slow --filename="$disk" --direct=1 --ioengine=libaio --iodepth=16 --rw=randread --time_based --runtime=99 \
     >"$case_log/load.log" 2>&1 &
   sleep 2
