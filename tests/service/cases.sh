@@ -133,6 +133,8 @@ case_hardened() {
   systemctl daemon-reload
   service restart
   assert_equal 'no new privileges' yes "$(property NoNewPrivileges)"
+  assert_equal capabilities 0000000000000000 "$(awk '/^CapEff:/ {print $2}' "/proc/$(property MainPID)/status")"
+  assert_equal 'limit on open files' 1048576 "$(awk '/^Max open files/ {print $4}' "/proc/$(property MainPID)/limits")"
   driver_is srp ready
   stop_under_load
 }
