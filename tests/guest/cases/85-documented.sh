@@ -40,6 +40,10 @@ make_the_place() {
   # As Debian's package has it; the target is the README's.
   echo 'include /etc/tgt/conf.d/*.conf' >/etc/tgt/targets.conf
   sed -n 's/^ *//; /^<target iqn/,/^<\/target>/p' "$checkout/README.md" >/etc/tgt/conf.d/srp.conf
+  mkdir -p /etc/rtslib-fb-target
+  cp "$checkout/tests/migration/scst-groups/scst.conf" /etc/
+  cp "$checkout/tests/migration/lio-simple/saveconfig.json" /etc/rtslib-fb-target/
+  echo 'options ib_srpt srp_max_req_size=4148' >/etc/modprobe.d/ib_srpt.conf
   # The checkout is read-only here, and built already: building it again writes beside it.
   mkdir upper work
   mount -t overlay -o "lowerdir=$checkout,upperdir=$PWD/upper,workdir=$PWD/work" checkout "$checkout"
