@@ -8,6 +8,7 @@ case_documented_commands() {
   local place command failed=0
   # shellcheck source-path=SCRIPTDIR source=../../docs/lib.sh
   . "$checkout/tests/docs/lib.sh"
+  export -f apt
   make_the_place
   (cd "$checkout" && tried) >documented
   [[ -s documented ]] || fail 'no command was found'
@@ -117,7 +118,7 @@ as_here() {
   local sid
   sid=$(number_after Session "$(srpadm --mode conn --op show 2>/dev/null || true)")
   sed -E \
-    -e "s,id_ext=[0-9a-f]{16}\,ioc_guid=[0-9a-f]{16}\,dest=$ipv4:5000,$login," \
+    -e "s/id_ext=[0-9a-f]{16},ioc_guid=[0-9a-f]{16},dest=$ipv4:5000/$login/" \
     -e "s,port-H:1,port-$host:1," \
     -e "s,--sid 1,--sid ${sid:-1}," \
     -e 's,--value VALUE,--value all,' \
@@ -126,7 +127,6 @@ as_here() {
 
 # To install packages is only simulated.
 apt() { apt-get --simulate "$@"; }
-export -f apt
 
 # try: run $command, and note in $case_log/commands how it went: nothing, or what is wrong.
 try() {
@@ -184,7 +184,7 @@ output_of() {
     *'session --op stat'*) echo 'tgt lun' ;;
     *'sys --op show') echo 'State: listening' ;;
     *--dump) echo '<target iqn' ;;
-    srp-login\ list) echo ' running ' ;;
+    srp-login\ list) echo running ;;
     srp-login\ multipath) echo '^devices' ;;
     contrib/*-to-tgt*) echo '<target ' ;;
   esac
