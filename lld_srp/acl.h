@@ -40,7 +40,7 @@ enum class Admission : std::uint8_t {
 //   * and ? in any of these               wildcard, over the 32 hex digits without 0x, the GUIDs
 //                                         and the GID in groups, the address as it is printed
 // An entry that is none of these admits nobody. Eight groups of hex are always an address. A
-// leading ! makes sense in a list only, see acl_admits(): here it is an entry that is none of these.
+// leading ! makes sense in a list only, see acl_admits(); here it makes an entry none of these.
 Admission acl_entry_admits(std::string_view entry, const InitiatorIdentity& initiator);
 
 // tgt-admin binds the address ALL to every target that configures no initiator-address, also when
@@ -49,8 +49,8 @@ Admission acl_entry_admits(std::string_view entry, const InitiatorIdentity& init
 // one of each must match. In short: every list that is not empty must hold a match, and one must
 // not be empty. Either list may hold any form of entry. The more exact of the two is returned.
 //
-// "!entry" excludes whom the entry matches, whatever else is in the lists, and everybody if it is no
-// entry; a list of nothing but such entries holds a match for everybody else.
+// "!entry" excludes whom the entry matches, whatever else is in the lists, and everybody if it is
+// no entry; a list of nothing but such entries holds a match for everybody else.
 Admission acl_admits(std::span<const std::string> addresses, std::span<const std::string> names,
                      const InitiatorIdentity& initiator);
 

@@ -10,8 +10,8 @@ namespace srp::admin {
 
 // Output goes to tgtadm only with TGTADM_SUCCESS. A result that is none has been logged with its
 // reason.
-// tid negative and sid 0: tgtadm was given none, and sessions of all targets are meant. stat in mode
-// session is tgt's table, in mode connection it is report.h's JSON.
+// tid negative and sid 0: tgtadm was given none, and sessions of all targets are meant. stat in
+// mode session is tgt's table, in mode connection it is report.h's JSON.
 tgt::tgtadm_err show(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out);
 tgt::tgtadm_err stat(Driver& driver, int mode, int tid, std::uint64_t sid, tgt::concat_buf* out);
 

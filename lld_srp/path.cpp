@@ -20,6 +20,11 @@ Path path_of(rdma_cm_id& id) {
   if (id.verbs->device->transport_type != IBV_TRANSPORT_IWARP) {
     path.pkey = ntohs(addr.addr.ibaddr.pkey);
   }
+  ibv_gid first{};
+  static_assert(sizeof path.port_gid == sizeof first.raw);
+  if (ibv_query_gid(id.verbs, id.port_num, 0, &first) == 0) {
+    std::memcpy(path.port_gid.data(), first.raw, path.port_gid.size());
+  }
   path.device = ibv_get_device_name(id.verbs->device);
   const std::uint64_t guid = ibv_get_device_guid(id.verbs->device);  // big endian
   for (std::size_t i = 0; i < sizeof guid; ++i) {

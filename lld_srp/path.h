@@ -16,6 +16,7 @@ struct Path {
   sockaddr_storage local{};
   Bytes16 peer_gid{};  // over iWARP: the MAC address; zero: unknown
   Bytes16 local_gid{};
+  Bytes16 port_gid{};  // the first of the device's port, which ib_srpt calls it by; zero: unknown
   std::uint16_t pkey = 0;        // partition; 0: iWARP has none
   std::string device;            // empty: not bound to one
   std::uint8_t device_port = 0;  // from 1 on

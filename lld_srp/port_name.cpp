@@ -55,12 +55,16 @@ std::optional<PortName> PortName::parse(std::string_view target_name) {
 }
 
 bool PortName::names(const Path& path) const {
-  if (!guid_) return bytes_ == path.local_gid || bytes_of(path.local) == bytes_;
+  // RoCE has a GID for each address; the port's own is the first one.
+  if (!guid_) {
+    return bytes_ == path.local_gid || bytes_ == path.port_gid || bytes_of(path.local) == bytes_;
+  }
   Bytes16 node{};
   for (std::size_t i = 0; i < 8; ++i) {
     node[8 + i] = static_cast<std::uint8_t>(path.node_guid >> (56 - 8 * i));
   }
-  return same_half(bytes_, path.local_gid) || same_half(bytes_, node);
+  return same_half(bytes_, path.local_gid) || same_half(bytes_, path.port_gid) ||
+         same_half(bytes_, node);
 }
 
 }  // namespace srp

@@ -16,8 +16,8 @@ namespace srp {
 void make_unique(tgt::scsi_lu& lu, std::uint64_t host, const std::string& target_name);
 
 // The unit's device identification page (VPD 83h) also names the SRP target port, with its relative
-// identifier and its group, as SPC-4 7.8.6 demands of every target port. A unit without the page, or
-// no memory, is left as it is.
+// identifier and its group, as SPC-4 7.8.6 demands of every target port. A unit without the page is
+// left as it is, and so is every unit where there is no memory.
 void name_target_port(tgt::scsi_lu& lu, const PortId& port) noexcept;
 
 }  // namespace srp

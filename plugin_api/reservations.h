@@ -2,7 +2,7 @@
 //
 // tgtd registers nexuses by their id and the second of their making, and forgets neither when the
 // nexus ends: an initiator that logs in anew would find itself shut out by its own reservation. SPC
-// has registrations outlive the loss of the I_T nexus, so they are handed to the nexus that follows.
+// has registrations outlive the loss of the I_T nexus, so the nexus that follows gets them.
 #pragma once
 
 #include <cstdint>

@@ -196,8 +196,8 @@ TEST(ConfigLists, pkeys__are_four_hexadecimal_digits) {
 }
 
 TEST(ConfigLists, pkeys__that_are_none_are_refused) {
-  for (const char* wrong : {"\"\"", "\"1\"", "\"08001\"", "\"800g\"", "\"0x\"", "\"0000\"",
-                            "\"8000\"", "\"-001\""}) {
+  for (const char* wrong :
+       {"\"\"", "\"1\"", "\"08001\"", "\"800g\"", "\"0x\"", "\"0000\"", "\"8000\"", "\"-001\""}) {
     const std::string text = wrong;
     only_mistake("targets = ( { name = \"a\";\npkeys = ( \"8001\", " + text + " ); } );", 2,
                  "targets[0].pkeys[1] = " + text + ": not a partition key");

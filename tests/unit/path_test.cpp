@@ -35,6 +35,7 @@ TEST(Path, path_of__has_both_ends) {
   CHECK_EQUAL(0x8001, path.pkey);
   CHECK_EQUAL(std::string{ibv_get_device_name(context->device)}, path.device);
   CHECK_EQUAL(2, int{path.device_port});
+  CHECK_EQUAL(std::string{"fe80::2"}, srp::address_text(path.port_gid));
 }
 
 TEST(Path, path_of__has_the_node_guid_in_host_order) {

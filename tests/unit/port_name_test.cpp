@@ -41,6 +41,17 @@ TEST(PortName, names__the_port_in_every_spelling) {
   }
 }
 
+TEST(PortName, names__the_port_by_its_first_gid_whatever_address_is_used) {
+  Path path = port();
+  path.port_gid = path.local_gid;
+  path.local_gid = *srp::address_from_text("::ffff:10.0.0.1");
+  path.node_guid = 0;
+  CHECK_TRUE(PortName::parse("fe80:0000:0000:0000:0002:c903:00a1:b2c3")->names(path));
+  CHECK_TRUE(PortName::parse("0002:c903:00a1:b2c3")->names(path));
+  CHECK_TRUE(PortName::parse("::ffff:10.0.0.1")->names(path));
+  CHECK_FALSE(PortName::parse("fe80:0000:0000:0000:0002:c903:00a1:b2c4")->names(path));
+}
+
 TEST(PortName, names__no_other_port) {
   for (const char* name :
        {"fe80:0000:0000:0000:0002:c903:00a1:b2c4", "fe80:0000:0000:0001:0002:c903:00a1:b2c3",

@@ -25,8 +25,8 @@ case_tgt_admin_idle() {
   tgtd_stop
 }
 
-# What a dump says makes the same system again. tgt-admin dumps no LUNs, so these are in order, and dumps an address that
-# is more than digits and dots as a name, beside which it binds ALL: the same initiators are admitted all the same.
+# What a dump says makes the same system again. tgt-admin dumps no LUNs, so these are in order, and dumps an address
+# that is more than digits and dots as a name, beside which it binds ALL: the same initiators are admitted all the same.
 case_tgt_admin_dump() {
   local before host disk
   configure
@@ -132,7 +132,8 @@ CONF
 
 # admin OPTION...: tgt-admin, which must not fail; what it says is in $admin_said.
 admin() {
-  admin_said=$(tgt-admin "$@" 2>&1) || fail "tgt-admin $*: $(tail -n 3 <<<"$admin_said"); $(tail -n 2 "$case_log/tgtd.log")"
+  admin_said=$(tgt-admin "$@" 2>&1) ||
+    fail "tgt-admin $*: $(tail -n 3 <<<"$admin_said"); $(tail -n 2 "$case_log/tgtd.log")"
   echo "tgt-admin $*: $admin_said"
 }
 

@@ -69,8 +69,8 @@ case_acl_spellings() {
   string=$(login_string 1)
   id=$(port_id_with 0000000000000005)
   guid=${id:18:4}:${id:22:4}:${id:26:4}:${id:30:4}
-  for entry in "$id" "${id^^}" "${id#0x}" "$guid" "${id:18}" '0x0000000000000005*' "*${guid##*:}" "$ipv4" 192.168.0.0/16 \
-    '!10.0.0.0/8'; do
+  for entry in "$id" "${id^^}" "${id#0x}" "$guid" "${id:18}" '0x0000000000000005*' "*${guid##*:}" "$ipv4" \
+    192.168.0.0/16 '!10.0.0.0/8'; do
     [[ $provider == rxe || $entry != *"$guid"* ]] || continue
     login_admitted "$entry" -I "$entry"
     login_admitted "$entry" -Q "$entry"
@@ -176,8 +176,9 @@ units_of_group() {
 # The units that REPORT LUNS names, by the host's first device.
 luns_of() {
   local device
-  device=$(basename "$(find /sys/class/scsi_device/"$1":0:0:*/device/scsi_generic/ -mindepth 1 -maxdepth 1 | head -n 1)")
-  sg_luns "/dev/$device" | sed -n 's/^ *\([0-9a-f]\{16\}\)$/\1/p' | while read -r lun; do echo $((16#${lun:0:4})); done | xargs
+  device=$(find /sys/class/scsi_device/"$1":0:0:*/device/scsi_generic/ -mindepth 1 -maxdepth 1 | head -n 1)
+  sg_luns "/dev/${device##*/}" | sed -n 's/^ *\([0-9a-f]\{4\}\)[0-9a-f]\{12\}$/\1/p' |
+    while read -r lun; do echo $((16#$lun)); done | xargs
 }
 
 assert_no_unit() {
