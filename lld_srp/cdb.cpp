@@ -122,11 +122,7 @@ void set_allocation_length(std::span<std::uint8_t> cdb, std::uint64_t bytes) noe
   }
 }
 
-CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) noexcept {
-  if (medium.block_device) {
-    const CdbData data = describe_block_cdb(cdb, medium.block_shift);
-    if (data.kind != CdbKind::parameter || data.out_bytes == 0) return data;
-  }
+CdbData describe_parameters(std::span<const std::uint8_t> cdb) noexcept {
   CdbData data;
   for (const auto& field : length_fields) {
     if (field.opcode != cdb[0]) continue;
@@ -135,6 +131,14 @@ CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) no
     (field.direction == Direction::in ? data.out_bytes : data.in_bytes) = 0;
   }
   return data;
+}
+
+CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) noexcept {
+  if (medium.block_device) {
+    const CdbData data = describe_block_cdb(cdb, medium.block_shift);
+    if (data.kind != CdbKind::parameter || data.out_bytes == 0) return data;
+  }
+  return describe_parameters(cdb);
 }
 
 }  // namespace srp

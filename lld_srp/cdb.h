@@ -12,6 +12,8 @@ enum class CdbKind : std::uint8_t {
   medium_read,   // exactly in_bytes from the medium, or the first part of them
   medium_write,  // exactly out_bytes to the medium; fewer must not be executed
   parameter,     // lists, descriptors, and everything we do not know
+  tape_read,     // in_bytes of a tape, which tgtd fills whatever its buffer holds
+  passthrough,   // as much as the initiator offers: a device of whatever kind has the last word
   unsafe,        // tgtd would overrun its buffers: not to be passed on
 };
 
@@ -21,6 +23,9 @@ struct Medium {
   bool block_device = false;  // SBC or MMC: lengths count blocks
   unsigned block_shift = 9;   // log2 of the block length
   bool null_store = false;    // its store moves nothing
+  bool passthrough = false;
+  bool tape = false;
+  std::uint32_t tape_block_bytes = 0;  // 0: blocks of any length
 
   bool operator==(const Medium&) const = default;
 };
@@ -38,7 +43,10 @@ struct CdbData {
 // field.
 void set_allocation_length(std::span<std::uint8_t> cdb, std::uint64_t bytes) noexcept;
 
-// cdb: 16 bytes or more.
+// What a CDB says that carries parameters, on a unit of any type. cdb: 16 bytes or more.
+CdbData describe_parameters(std::span<const std::uint8_t> cdb) noexcept;
+
+// cdb: 16 bytes or more. Not for tapes.
 CdbData describe_cdb(std::span<const std::uint8_t> cdb, const Medium& medium) noexcept;
 
 }  // namespace srp

@@ -5,18 +5,15 @@
 #include <cstring>
 
 #include "lld_srp/limits.h"
+#include "lld_srp/screen.h"
+#include "lld_srp/tape.h"
+#include "plugin_api/passthrough.h"
 #include "plugin_api/shield.h"
 #include "plugin_api/target_view.h"
 
 namespace srp {
 
 namespace {
-
-// SAM status codes.
-constexpr std::uint8_t good = 0x00;
-constexpr std::uint8_t check_condition = 0x02;
-constexpr std::uint8_t condition_met = 0x04;
-constexpr std::uint8_t busy = 0x08;
 
 constexpr std::uint8_t op_request_sense = 0x03;
 
@@ -200,6 +197,12 @@ std::span<std::uint8_t> Command::cdb() noexcept {
   return {receive_->iu + offsetof(wire::Cmd, cdb), sizeof wire::Cmd::cdb};
 }
 
+// Data-out that is no medium's: it has been copied into memory of the command's own.
+std::span<const std::uint8_t> Command::parameters() const noexcept {
+  if (plan_.kind != CdbKind::parameter || buffer_.data == nullptr) return {};
+  return {buffer_.data, plan_.fetch_bytes};
+}
+
 void Command::get_memory() noexcept {
   BufferPool& pool = channel_.device().buffers();
   const std::size_t bytes = std::size_t{plan_.out_room} + plan_.in_room;
@@ -252,29 +255,27 @@ void Command::execute() noexcept {
   // The unit may have been deleted, or made anew, since the plan was made.
   if (medium_of(lu) != plan_.medium) return refuse(unit_not_supported);
   if (lu != nullptr) {
-    if (const auto sense = screen(*lu)) return refuse(sense);
+    const Objection objection = screen(*lu, cdb(), parameters());
+    if (objection.sense != 0) return refuse(objection.sense);
+    if (objection.status != 0) return turn_away(objection.status);
   }
   fill_scsi();
   enter(State::executing);
+  if (lu != nullptr && plan_.medium.passthrough) return submit_to_device(*lu);
   if (lu != nullptr && request_.cdb[0] == tgt::op_persistent_reserve_out) [[unlikely]] {
     tgt::ReservationGuard guard{*lu};
-    submit();
+    (void)submit();
     guard.mend();
     return;
   }
-  submit();
+  (void)submit();
 }
 
-// Sense for a command that tgtd must not see on this unit, 0 for all others.
-std::uint16_t Command::screen(tgt::scsi_lu& lu) noexcept {
-  // Pass-through commands are not counted by tgtd. Of a tape, records shorter or longer than asked
-  // for end with data and CHECK CONDITION both, and their lengths are said in ways that only a tape
-  // has.
-  if (tgt::is_passthrough(lu) || tgt::device_type(lu) == tgt::DeviceType::tape) {
-    return unit_not_supported;
-  }
-  if (tgt::reservation_crashes(lu, request_.cdb)) return invalid_field_in_cdb;
-  return tgt::make_aio_write(lu, cdb()) ? 0 : invalid_opcode;
+// tgtd neither counts the command nor minds its unit being deleted under it: see passthrough.h.
+void Command::submit_to_device(tgt::scsi_lu& lu) noexcept {
+  scsi_.scb_len = tgt::cdb_bytes(request_.cdb[0]);
+  tgt::pin(lu);
+  if (!submit()) tgt::unpin(lu);
 }
 
 void Command::fill_scsi() noexcept {
@@ -299,22 +300,18 @@ void Command::fill_scsi() noexcept {
                           : (reads ? tgt::DATA_READ : tgt::DATA_NONE);
 }
 
-void Command::submit() noexcept {
+// True: tgtd has the command, or has had it: on_executed() may have run, and nothing may follow.
+bool Command::submit() noexcept {
   switch (session_.nexus().submit(scsi_)) {
-    case tgt::Submitted::accepted:  // on_executed() may have run already: nothing may follow
-      return;
-    case tgt::Submitted::target_busy:
-      session_.finish(*this);
-      return respond({.status = busy,
-                      .out = residual(request_.out.bytes, 0, 0),
-                      .in = residual(request_.in.bytes, 0, 0),
-                      .sense = {}},
-                     0);
+    case tgt::Submitted::accepted: return true;
+    case tgt::Submitted::target_busy: turn_away(sam_busy); return false;
     case tgt::Submitted::nexus_gone:
       session_.finish(*this);
       channel_.fail("the target is gone");
-      return end();
+      end();
+      return false;
   }
+  return false;
 }
 
 void Command::on_executed(int status) noexcept {
@@ -323,49 +320,46 @@ void Command::on_executed(int status) noexcept {
   // The response goes first: a task's answer that tgtd gives inside retire() must not overtake it.
   if (answered) {
     const auto sam = static_cast<std::uint8_t>(status);
-    const std::uint32_t filled = filled_in(sam);
-    const std::uint32_t in_bytes = clamp32(std::min<std::uint64_t>(filled, request_.in.bytes));
-    const CmdResult result = result_of(sam, filled);
+    const Moved moved = moved_in_tgtd(sam);
+    const std::uint32_t in_bytes = clamp32(std::min<std::uint64_t>(moved.in, request_.in.bytes));
+    const CmdResult result = result_of(sam, moved);
     session_.stats().bytes_in += in_bytes;
     session_.stats().bytes_out += plan_.fetch_bytes;
     respond(result, in_bytes);
   }
+  if (plan_.medium.passthrough) tgt::unpin(*scsi_.dev);
   session_.nexus().retire(scsi_);
   session_.finish(*this);
   if (!answered) end();
 }
 
-// Data-in bytes that tgtd has really put into the buffer, whether or not the initiator has room.
-std::uint32_t Command::filled_in(std::uint8_t status) noexcept {
-  if (status != good && status != condition_met) return 0;  // tgtd leaves the length as it was
-  if (request_.cdb[0] != op_request_sense || scsi_.sense_len <= 0) {
-    return std::min(scsi_.in_sdb.transfer_len, plan_.in_bytes);
+Moved Command::moved_in_tgtd(std::uint8_t status) noexcept {
+  if (plan_.medium.tape) tape::mend_sense(sense());
+  Moved moved = moved_by(plan_, request_.cdb, scsi_, status);
+  if (status == sam_good && request_.cdb[0] == op_request_sense && scsi_.sense_len > 0) {
+    // For a missing unit tgtd leaves the data alone and puts the answer where sense belongs.
+    moved.in = std::min<std::uint32_t>(static_cast<std::uint32_t>(scsi_.sense_len), plan_.in_bytes);
+    std::memcpy(buffer_.data + plan_.out_room, scsi_.sense_buffer, moved.in);
   }
-  // For a missing unit tgtd leaves the data alone and puts the answer where sense belongs.
-  const std::uint32_t bytes =
-      std::min<std::uint32_t>(static_cast<std::uint32_t>(scsi_.sense_len), plan_.in_bytes);
-  std::memcpy(buffer_.data + plan_.out_room, scsi_.sense_buffer, bytes);
-  return bytes;
+  return moved;
 }
 
-CmdResult Command::result_of(std::uint8_t status, std::uint32_t filled) noexcept {
+CmdResult Command::result_of(std::uint8_t status, const Moved& moved) noexcept {
   CmdResult result{.status = status, .out = {}, .in = {}, .sense = {}};
-  if (status != good && status != condition_met) {
-    ++session_.stats().errors;
-    result.out = residual(request_.out.bytes, 0, 0);
-    result.in = residual(request_.in.bytes, 0, 0);
-    if (status == check_condition) {
-      const int bytes = std::clamp(scsi_.sense_len, 0, int{tgt::scsi_sense_buffersize});
-      result.sense = {scsi_.sense_buffer, static_cast<std::size_t>(bytes)};
-    }
-    return result;
-  }
-  // Not tgtd's own count, which says that an UNMAP moved nothing.
-  result.out = residual(request_.out.bytes, plan_.out_wanted, plan_.fetch_bytes);
-  const std::uint64_t wanted = plan_.kind == CdbKind::medium_read ? plan_.in_wanted : filled;
+  const bool succeeded = status == sam_good || status == sam_condition_met;
+  if (!succeeded) ++session_.stats().errors;
+  result.out = residual(request_.out.bytes, succeeded ? plan_.out_wanted : moved.out, moved.out);
+  const std::uint64_t in_wanted =
+      succeeded && plan_.kind == CdbKind::medium_read ? plan_.in_wanted : moved.in;
   result.in =
-      residual(request_.in.bytes, wanted, std::min<std::uint64_t>(filled, request_.in.bytes));
+      residual(request_.in.bytes, in_wanted, std::min<std::uint64_t>(moved.in, request_.in.bytes));
+  if (status == sam_check_condition) result.sense = sense();
   return result;
+}
+
+std::span<std::uint8_t> Command::sense() noexcept {
+  const int bytes = std::clamp(scsi_.sense_len, 0, int{tgt::scsi_sense_buffersize});
+  return {scsi_.sense_buffer, static_cast<std::size_t>(bytes)};
 }
 
 void Command::refuse(std::uint16_t additional_sense) noexcept {
@@ -386,7 +380,7 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
                                   static_cast<std::uint8_t>(additional_sense)};
   session_.finish(*this);
   ++session_.stats().errors;
-  respond({.status = check_condition,
+  respond({.status = sam_check_condition,
            .out = residual(request_.out.bytes, 0, 0),
            .in = residual(request_.in.bytes, 0, 0),
            .sense = sense},
@@ -403,6 +397,16 @@ void Command::note_failure(const CmdResult& result) noexcept {
   failed.ascq = result.sense[13];
 }
 
+// The initiator shall try again later.
+void Command::turn_away(std::uint8_t status) noexcept {
+  session_.finish(*this);
+  respond({.status = status,
+           .out = residual(request_.out.bytes, 0, 0),
+           .in = residual(request_.in.bytes, 0, 0),
+           .sense = {}},
+          0);
+}
+
 void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept {
   if (traced(Trace::iu)) [[unlikely]] {
     trace(Trace::iu, "%s: opcode 0x%02x of unit %llu: status 0x%02x, %u bytes in",
@@ -413,7 +417,7 @@ void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept 
   enter(State::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);
-  reply_.solicited = wants_solicited(request_.solnt, result.status == good);
+  reply_.solicited = wants_solicited(request_.solnt, result.status == sam_good);
   reply_.iu_bytes = static_cast<std::uint32_t>(
       build_rsp({reply_.iu, channel_.sizes().response_bytes},
                 {tag, channel_.credits().announce(), reply_.solicited}, result));

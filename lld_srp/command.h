@@ -95,11 +95,14 @@ class Command : private TaskSet::Entry, public QueueHook {
   void on_memory(const Buffer& buffer) noexcept;
   void on_fetched() noexcept;
   void execute() noexcept;
-  [[nodiscard]] std::uint16_t screen(tgt::scsi_lu& lu) noexcept;
+  [[nodiscard]] std::span<const std::uint8_t> parameters() const noexcept;
   void fill_scsi() noexcept;
-  void submit() noexcept;
-  [[nodiscard]] CmdResult result_of(std::uint8_t status, std::uint32_t filled) noexcept;
-  std::uint32_t filled_in(std::uint8_t status) noexcept;
+  bool submit() noexcept;
+  void submit_to_device(tgt::scsi_lu& lu) noexcept;
+  [[nodiscard]] CmdResult result_of(std::uint8_t status, const Moved& moved) noexcept;
+  [[nodiscard]] Moved moved_in_tgtd(std::uint8_t status) noexcept;
+  [[nodiscard]] std::span<std::uint8_t> sense() noexcept;  // what tgtd has written
+  void turn_away(std::uint8_t status) noexcept;
   void refuse(std::uint16_t additional_sense) noexcept;
   void note_failure(const CmdResult& result) noexcept;
   void respond(const CmdResult& result, std::uint32_t in_bytes) noexcept;

@@ -12,6 +12,7 @@
 #include "lld_srp/admin.h"
 #include "lld_srp/command.h"
 #include "lld_srp/driver.h"
+#include "lld_srp/screen.h"
 #include "lld_srp/unit_identity.h"
 #include "plugin_api/edge.h"
 #include "plugin_api/self_check.h"
@@ -91,6 +92,10 @@ void identify(tgt::scsi_lu& lu) {
 // INQUIRY says iSCSI for every driver's units, and that a command may be of any length.
 int on_lu_create(tgt::scsi_lu* lu) noexcept {
   if (lu->attrs.version_desc[1] == version_iscsi) lu->attrs.version_desc[1] = version_srp;
+  if (const char* why = why_not_served(*lu)) {
+    log_error("unit %llu of target %d, %s: %s", static_cast<unsigned long long>(lu->lun),
+              lu->tgt->tid, tgt::bs_name(*lu).data(), why);
+  }
   constexpr unsigned block_limits = 0xb0 & 0x7f;
   constexpr unsigned maximum_transfer_length = 4;  // within the page's parameters
   tgt::vpd* page = lu->attrs.lu_vpd[block_limits];

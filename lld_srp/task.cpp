@@ -106,13 +106,15 @@ void Task::abort_task() noexcept {
 // tgtd tells them, clears reservations, and waits for the commands that it has of anybody.
 void Task::abort_on_unit() noexcept {
   tgt::target* target = tgt::find_target(session_.nexus().tid());
+  const tgt::scsi_lu* const lu = target != nullptr ? tgt::find_lu(*target, lun_) : nullptr;
   // tgtd would report success for a unit that does not exist.
-  if (target == nullptr || tgt::find_lu(*target, lun_) == nullptr) {
-    return answer(wire::RspCode::failed);
-  }
+  if (lu == nullptr) return answer(wire::RspCode::failed);
   (void)session_.tasks().abort_if([this](const TaskSet::Entry& entry) { return concerns(entry); });
   drop_parked();
-  tgtd_wanted_ = request_.function != wire::TaskFunction::abort_task_set;
+  // Of pass-through units tgtd knows no commands, and would keep unit attentions that nobody asks
+  // for, one more each time.
+  tgtd_wanted_ =
+      request_.function != wire::TaskFunction::abort_task_set && !tgt::is_passthrough(*lu);
   reconsider();
 }
 

@@ -37,6 +37,42 @@ void ReservationGuard::mend() noexcept {
   lu_.pr_holder->pr_type = type_;
 }
 
+bool element_status_overruns(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept {
+  constexpr std::uint8_t op_read_element_status = 0xb8;
+  constexpr std::uint8_t element_type_mask = 0x0f;
+  return device_type(lu) == DeviceType::changer && cdb[0] == op_read_element_status &&
+         (cdb[1] & element_type_mask) == 0;
+}
+
+bool reads_past_end(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept {
+  constexpr std::uint8_t op_read_10 = 0x28;
+  constexpr std::uint8_t op_read_12 = 0xa8;
+  constexpr unsigned block_shift = 11;
+  if (device_type(lu) != DeviceType::cd || (cdb[0] != op_read_10 && cdb[0] != op_read_12)) {
+    return false;
+  }
+  const auto be32 = [cdb](unsigned at) {
+    return std::uint64_t{cdb[at]} << 24 | std::uint64_t{cdb[at + 1]} << 16 |
+           std::uint64_t{cdb[at + 2]} << 8 | cdb[at + 3];
+  };
+  const std::uint64_t blocks = cdb[0] == op_read_12 ? be32(6) : std::uint64_t{cdb[7]} << 8 | cdb[8];
+  return be32(2) + blocks > lu.size >> block_shift;
+}
+
+bool moves_medium_in_use(std::span<const std::uint8_t> cdb) noexcept {
+  constexpr std::uint8_t op_move_medium = 0xa5;
+  if (cdb[0] != op_move_medium) return false;
+  const auto in_use = [](const scsi_lu& lu) {
+    return lu.attrs.removable != 0 && lu.cmd_queue.active_cmd != 0 &&
+           device_type(lu) != DeviceType::changer;
+  };
+  return find_in_list<target>(
+             driver_table.target_list, offsetof(target, lld_siblings), [&in_use](target& t) {
+               return find_in_list<scsi_lu>(t.device_list, offsetof(scsi_lu, device_siblings),
+                                            in_use) != nullptr;
+             }) != nullptr;
+}
+
 bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept {
   if (bs_name(lu) != "aio") return true;
   switch (cdb[0]) {

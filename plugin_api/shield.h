@@ -34,4 +34,15 @@ class ReservationGuard {
 // be refused.
 [[nodiscard]] bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept;
 
+// READ ELEMENT STATUS of all types of elements at once: tgtd writes behind its own buffer, and
+// answers with nonsense where it survives that. One type at a time is sound.
+bool element_status_overruns(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept;
+
+// READ of a CD past its end makes tgtd take it for a longer one from then on.
+bool reads_past_end(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept;
+
+// MOVE MEDIUM may open another file under the commands that a drive has, and nothing tells which
+// drive: so none of them may have any.
+bool moves_medium_in_use(std::span<const std::uint8_t> cdb) noexcept;
+
 }  // namespace srp::tgt

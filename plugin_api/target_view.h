@@ -61,4 +61,10 @@ inline DeviceType device_type(const scsi_lu& lu) noexcept {
   return static_cast<DeviceType>(lu.attrs.device_type);
 }
 
+// The block length in the unit's mode parameters: a tape's, 0 for blocks of any length.
+inline std::uint32_t block_descriptor_length(const scsi_lu& lu) noexcept {
+  const std::uint8_t* const bytes = lu.mode_block_descriptor;
+  return std::uint32_t{bytes[5]} << 16 | std::uint32_t{bytes[6]} << 8 | bytes[7];
+}
+
 }  // namespace srp::tgt

@@ -341,6 +341,8 @@ it_nexus* it_nexus_lookup(int tid, std::uint64_t itn_id);
 
 int target_cmd_queue(int tid, scsi_cmd* cmd);
 void target_cmd_done(scsi_cmd* cmd);
+// What a store calls at a command's end: tgtd's statistics, then cmd_end_notify.
+void target_cmd_io_done(scsi_cmd* cmd, int result);
 int target_mgmt_request(int tid, std::uint64_t itn_id, std::uint64_t req_id, int function,
                         std::uint8_t* lun, std::uint64_t tag, int host_no);
 

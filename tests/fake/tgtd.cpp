@@ -59,6 +59,8 @@ std::uint64_t write_in(const tgt::scsi_cmd& cmd) {
 
 }  // namespace
 
+bool is_passthrough(const Lu& lu) noexcept { return std::strcmp(lu.bst->bs_name, "sg") == 0; }
+
 void list_init(tgt::list_head& head) noexcept { head.next = head.prev = &head; }
 void list_add_tail(tgt::list_head& link, tgt::list_head& head) noexcept {
   link.prev = head.prev;
@@ -90,6 +92,16 @@ void Tgtd::delete_watch(int fd) {
     fail("tgt_event_del: descriptor %d is not watched", fd);
   }
   refresh_ = true;
+}
+
+void Tgtd::wake(int fd, int events) {
+  for (const Watch& watch : std::vector<Watch>{watches_}) {
+    if (watch.fd == fd) watch.handler(fd, events, watch.data);
+  }
+}
+
+bool Tgtd::watches(int fd) const {
+  return std::ranges::any_of(watches_, [fd](const Watch& watch) { return watch.fd == fd; });
 }
 
 void Tgtd::expect_unwatched(int fd, const char* who) const {
@@ -219,9 +231,14 @@ int Tgtd::queue(int tid, tgt::scsi_cmd& cmd) {
   cmd.in_sdb.resid = cmd.out_sdb.resid = 0;
   cmd.in_sdb.transfer_len = cmd.in_sdb.length;
   cmd.out_sdb.transfer_len = cmd.out_sdb.length;
-  list_add_tail(cmd.c_hlist, nexus->cmd_list);
-  ++lu->active;
   ++queued;
+  if (is_passthrough(*lu)) {
+    held_.push_back({&cmd, target, nexus, lu, false, {}, 0});
+    std::memcpy(held_.back().cdb.data(), cmd.scb, held_.back().cdb.size());
+    return 0;
+  }
+  list_add_tail(cmd.c_hlist, nexus->cmd_list);
+  ++lu->cmd_queue.active_cmd;
   held_.push_back({&cmd, target, nexus, lu, false, {}, 0});
   Held& held = held_.back();
   std::memcpy(held.cdb.data(), cmd.scb, held.cdb.size());
@@ -256,6 +273,13 @@ void Tgtd::notify(Held& held, int status) {
   driver()->cmd_end_notify(held.cmd->cmd_itn_id, status, held.cmd);
 }
 
+void Tgtd::io_done(tgt::scsi_cmd& cmd, int status) {
+  for (Held& held : held_) {
+    if (held.cmd == &cmd && is_passthrough(*held.lu)) return notify(held, status);
+  }
+  fail("target_cmd_io_done: tgtd does not have the command");
+}
+
 void Tgtd::complete_one() {
   std::vector<Held*> candidates;
   for (Held& held : held_) {
@@ -282,8 +306,10 @@ void Tgtd::done(tgt::scsi_cmd& cmd) {
       answer(management, management.request.function == tgt::ABORT_TASK ? -EEXIST : 0);
     }
   }
-  --found->lu->active;
-  list_del(cmd.c_hlist);
+  if (!is_passthrough(*found->lu)) {
+    --found->lu->cmd_queue.active_cmd;
+    list_del(cmd.c_hlist);
+  }
   held_.erase(found);
 }
 

@@ -32,7 +32,6 @@ struct Lu : tgt::scsi_lu {
   bool stalled = false;
   bool null_store = false;  // answers at once and moves nothing
   bool wild = false;        // its content is not in the ledger
-  unsigned active = 0;      // commands from target_cmd_queue to target_cmd_done
 };
 
 struct UnitAttention {
@@ -55,6 +54,9 @@ struct Target : tgt::target {
   Lu* find_lu(std::uint64_t lun) const;
   Nexus* find_nexus(std::uint64_t id) const;
 };
+
+// Its commands go to a device, past tgtd's lists and counts; the test completes them.
+bool is_passthrough(const Lu& lu) noexcept;
 
 // A command that tgtd holds.
 struct Held {
@@ -81,6 +83,9 @@ class Tgtd {
   int add_watch(int fd, tgt::event_handler_t handler, void* data);
   void delete_watch(int fd);
   void schedule(tgt::event_data& event);
+  // The descriptor has these events: its handler is called.
+  void wake(int fd, int events);
+  [[nodiscard]] bool watches(int fd) const;
   void expect_unwatched(int fd, const char* who) const;
   // One round: scheduled events, then handlers of some descriptors that are ready.
   void turn();
@@ -123,6 +128,8 @@ class Tgtd {
   // Completes one command of a store.
   void complete_one();
   void notify(Held& held, int status);
+  // The completion of a pass-through command, which no list of tgtd's knows.
+  void io_done(tgt::scsi_cmd& cmd, int status);
 
   Target* find_target(int tid) const;
   [[nodiscard]] bool system_available() const noexcept { return system_available_; }

@@ -85,6 +85,7 @@ it_nexus* it_nexus_lookup(int tid, std::uint64_t id) {
 
 int target_cmd_queue(int tid, scsi_cmd* cmd) { return tgtd().queue(tid, *cmd); }
 void target_cmd_done(scsi_cmd* cmd) { tgtd().done(*cmd); }
+void target_cmd_io_done(scsi_cmd* cmd, int result) { tgtd().io_done(*cmd, result); }
 int target_mgmt_request(int tid, std::uint64_t id, std::uint64_t request_id, int function,
                         std::uint8_t* lun, std::uint64_t tag, int) {
   return tgtd().manage(tid, id, request_id, function, lun, tag);

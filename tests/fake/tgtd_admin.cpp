@@ -197,7 +197,7 @@ void Tgtd::destroy_lu(Target& target, Lu& lu) {
 
 bool Tgtd::delete_lu(Target& target, std::uint64_t lun) {
   Lu* lu = target.find_lu(lun);
-  if (lu == nullptr || lun == 0 || lu->active != 0) return false;
+  if (lu == nullptr || lun == 0 || lu->cmd_queue.active_cmd != 0) return false;
   trace("admin: LUN %llu of target %d is deleted", static_cast<unsigned long long>(lun),
         target.tid);
   destroy_lu(target, *lu);
@@ -210,7 +210,7 @@ bool Tgtd::delete_lu(Target& target, std::uint64_t lun) {
 bool Tgtd::delete_target(Target& target, bool force, bool through_driver) {
   if (!force && !target.nexuses.empty()) return false;
   while (!target.lus.empty()) {  // from the highest down; those above a busy one are gone already
-    if (target.lus.back()->active != 0) return false;
+    if (target.lus.back()->cmd_queue.active_cmd != 0) return false;
     destroy_lu(target, *target.lus.back());
   }
   trace("admin: target %d is deleted, %s", target.tid, through_driver ? "through us" : "behind us");

@@ -89,7 +89,7 @@ struct Planned {
 // write and little to read.
 void check_wanted(const Planned& planned) {
   const auto& [request, lu, bytes_max, sense, plan] = planned;
-  const CdbData data = describe_cdb(request.cdb, medium_of(lu));
+  const CdbData data = describe(request.cdb, medium_of(lu));
   require(plan.kind == data.kind && plan.medium == medium_of(lu), "a plan for another command");
   const std::uint64_t out = data.out_bytes == as_offered ? request.out.bytes : data.out_bytes;
   const std::uint64_t in = data.in_bytes == as_offered ? request.in.bytes : data.in_bytes;
@@ -106,9 +106,12 @@ void check_refusal(const Planned& planned) {
   }
   require(sense == 0x2400, "sense that means something else");
   if (plan.kind == CdbKind::unsafe) return;
+  if (plan.kind == CdbKind::passthrough && request.out.bytes != 0 && request.in.bytes != 0) return;
   std::uint64_t in = planned.in_moves();
   if (plan.kind == CdbKind::parameter) {
     in = std::max(in, std::min(plan.in_wanted, parameters_max));
+  } else if (plan.kind == CdbKind::tape_read) {
+    in = plan.in_wanted;
   } else if (plan.kind == CdbKind::medium_read) {  // up to the end of a block
     in = (in + (std::uint64_t{1} << lu->blk_shift) - 1) >> lu->blk_shift << lu->blk_shift;
   }
@@ -135,6 +138,13 @@ void check_bytes(const Planned& planned) {
       require(plan.fetch_bytes == 0, "a read that writes");
       break;
     }
+    case CdbKind::tape_read:
+      require(plan.in_bytes == plan.in_wanted,
+              "tgtd writes behind the buffer for a tape's records");
+      break;
+    case CdbKind::passthrough:
+      require(plan.in_bytes == request.in.bytes, "a device gets more or less room than there is");
+      break;
     default:
       require(plan.in_bytes >= std::min(plan.in_wanted, parameters_max),
               "parameters into less than tgtd insists on");
@@ -170,7 +180,7 @@ void check_cut(const Planned& planned) {
   if (lu == nullptr || plan.kind != CdbKind::parameter || plan.in_wanted <= plan.in_bytes) return;
   Bytes cdb = copy(request.cdb);
   set_allocation_length(cdb, plan.in_bytes);
-  require(describe_cdb(cdb, plan.medium).in_bytes == plan.in_bytes,
+  require(describe(cdb, plan.medium).in_bytes == plan.in_bytes,
           "an allocation length beyond the buffer");
 }
 
@@ -216,9 +226,12 @@ std::span<const Unit> units() {
   using Type = tgt::DeviceType;
   static tgt::backingstore_template file{"rdwr"};
   static tgt::backingstore_template nothing{"null"};
+  static tgt::backingstore_template tape{"ssc"};
+  static tgt::backingstore_template device{"sg"};
   static const Unit all[] = {{Type::disk, 9, file},     {Type::disk, 12, file},
                              {Type::disk, 16, nothing}, {Type::cd, 11, file},
-                             {Type::tape, 0, file},     {Type::changer, 0, file}};
+                             {Type::tape, 0, tape},     {Type::changer, 0, file},
+                             {Type::disk, 0, device}};
   return all;
 }
 
