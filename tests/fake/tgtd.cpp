@@ -59,8 +59,6 @@ std::uint64_t write_in(const tgt::scsi_cmd& cmd) {
 
 }  // namespace
 
-bool is_passthrough(const Lu& lu) noexcept { return std::strcmp(lu.bst->bs_name, "sg") == 0; }
-
 void list_init(tgt::list_head& head) noexcept { head.next = head.prev = &head; }
 void list_add_tail(tgt::list_head& link, tgt::list_head& head) noexcept {
   link.prev = head.prev;
@@ -232,8 +230,8 @@ int Tgtd::queue(int tid, tgt::scsi_cmd& cmd) {
   cmd.in_sdb.transfer_len = cmd.in_sdb.length;
   cmd.out_sdb.transfer_len = cmd.out_sdb.length;
   ++queued;
-  if (is_passthrough(*lu)) {
-    held_.push_back({&cmd, target, nexus, lu, false, {}, 0});
+  if (std::strcmp(lu->bst->bs_name, "sg") == 0) {
+    held_.push_back({&cmd, target, nexus, lu, false, {}, 0, true});
     std::memcpy(held_.back().cdb.data(), cmd.scb, held_.back().cdb.size());
     return 0;
   }
@@ -275,7 +273,7 @@ void Tgtd::notify(Held& held, int status) {
 
 void Tgtd::io_done(tgt::scsi_cmd& cmd, int status) {
   for (Held& held : held_) {
-    if (held.cmd == &cmd && is_passthrough(*held.lu)) return notify(held, status);
+    if (held.cmd == &cmd && held.passthrough) return notify(held, status);
   }
   fail("target_cmd_io_done: tgtd does not have the command");
 }
@@ -306,7 +304,7 @@ void Tgtd::done(tgt::scsi_cmd& cmd) {
       answer(management, management.request.function == tgt::ABORT_TASK ? -EEXIST : 0);
     }
   }
-  if (!is_passthrough(*found->lu)) {
+  if (!found->passthrough) {
     --found->lu->cmd_queue.active_cmd;
     list_del(cmd.c_hlist);
   }

@@ -55,9 +55,6 @@ struct Target : tgt::target {
   Nexus* find_nexus(std::uint64_t id) const;
 };
 
-// Its commands go to a device, past tgtd's lists and counts; the test completes them.
-bool is_passthrough(const Lu& lu) noexcept;
-
 // A command that tgtd holds.
 struct Held {
   tgt::scsi_cmd* cmd;
@@ -67,6 +64,8 @@ struct Held {
   bool in_store;
   std::array<std::uint8_t, 16> cdb;  // as it was when queued
   std::uint64_t write = 0;           // its number in the ledger
+  // It went to a device, past tgtd's lists and counts; the test completes it.
+  bool passthrough = false;
 };
 
 class Tgtd {
