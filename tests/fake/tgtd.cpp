@@ -278,6 +278,11 @@ void Tgtd::io_done(tgt::scsi_cmd& cmd, int status) {
   fail("target_cmd_io_done: tgtd does not have the command");
 }
 
+tgt::scsi_cmd* Tgtd::in_device() const {
+  const auto found = std::ranges::find_if(held_, [](const Held& held) { return held.passthrough; });
+  return found != held_.end() ? found->cmd : nullptr;
+}
+
 void Tgtd::complete_one() {
   std::vector<Held*> candidates;
   for (Held& held : held_) {

@@ -129,6 +129,8 @@ class Tgtd {
   void notify(Held& held, int status);
   // The completion of a pass-through command, which no list of tgtd's knows.
   void io_done(tgt::scsi_cmd& cmd, int status);
+  // A command that is with a device; null if there is none.
+  [[nodiscard]] tgt::scsi_cmd* in_device() const;
 
   Target* find_target(int tid) const;
   [[nodiscard]] bool system_available() const noexcept { return system_available_; }

@@ -74,6 +74,8 @@ TEST(Plan, medium_of__is_what_lengths_depend_on) {
   CHECK_EQUAL(12U, medium_of(lu).block_shift);
   lu->attrs.device_type = 5;  // CD
   CHECK_TRUE(medium_of(lu).block_device);
+  lu->blk_shift = 0;  // tgtd leaves it so
+  CHECK_EQUAL(11U, medium_of(lu).block_shift);
   for (const std::uint8_t type :
        {std::uint8_t{0x01}, std::uint8_t{0x08}, std::uint8_t{0x0c}}) {  // tape, changer, controller
     lu->attrs.device_type = type;
