@@ -26,8 +26,8 @@ bool is_mode_select(std::span<const std::uint8_t> cdb) noexcept;
 std::uint16_t check_mode_select(std::span<const std::uint8_t> cdb,
                                 std::span<const std::uint8_t> list) noexcept;
 
-// At the end of the data tgtd says end of medium as well (BLANK CHECK with EOM), and Linux's st then
-// takes all that it has asked for as read, for ever. That bit is taken away.
+// At the end of the data tgtd says end of medium as well (BLANK CHECK with EOM), and Linux's st
+// then takes all that it has asked for as read, for ever. That bit is taken away.
 void mend_sense(std::span<std::uint8_t> sense) noexcept;
 
 // Bytes that a READ or WRITE has moved which ended with CHECK CONDITION and this sense data.

@@ -17,8 +17,8 @@ serve_unit() {
 # node_of HOST LUN CLASS: the device node that a driver of this host has made for a unit: scsi_generic, block or
 # scsi_tape (the one that does not rewind).
 node_of() {
-  local pattern=/sys/class/scsi_device/$1:0:0:$2/device/$3/*
-  [[ $3 != scsi_tape ]] || pattern=${pattern%\*}nst?
+  local pattern="/sys/class/scsi_device/$1:0:0:$2/device/$3/*"
+  [[ $3 != scsi_tape ]] || pattern="${pattern%\*}nst?"
   wait_for 30 compgen -G "$pattern" >/dev/null
   compgen -G "$pattern" | head -n 1 | sed 's,.*/,/dev/,'
 }
@@ -55,7 +55,7 @@ local_disk() {
   backing_sg=$(node_of "$(local_host)" 0 scsi_generic)
   note "the disk behind: $backing, $backing_sg, queue depth $(<"$device/queue_depth")"
 }
-local_host() { grep -l '^scsi_debug$' /sys/class/scsi_host/host*/proc_name | sed 's,.*/host\([0-9]*\)/.*,\1,' | tail -n 1; }
+local_host() { grep -l '^scsi_debug$' /sys/class/scsi_host/host*/proc_name | sed 's,.*/host\([0-9]*\)/.*,\1,'; }
 local_disk_in_sysfs() { echo "/sys/class/scsi_device/$(local_host):0:0:0/device"; }
 has_local_disk() { compgen -G "$(local_disk_in_sysfs)/block/*" >/dev/null; }
 
@@ -232,7 +232,7 @@ tape_image() { tgtimg --op new --device-type tape --barcode "${1^^}" --size 100 
 set_block() {
   local hex
   hex=$(printf '%06x' "$2")
-  printf '\x00\x00\x10\x08\x00\x00\x00\x00\x00'"\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}" >mode
+  printf '%b' '\x00\x00\x10\x08\x00\x00\x00\x00\x00' "\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}" >mode
   raw "$1" '15 10 00 00 0c 00' -s 12 -i mode
 }
 
@@ -246,7 +246,7 @@ serve_tape() {
 
 # Three files of records of different lengths, or of fixed blocks; each is read back as it was written, after a log-out.
 case_tape() {
-  local host node generic size i
+  local host node generic size
   serve_tape
   head -c 6M /dev/urandom >pattern
   mt -f "$node" rewind
