@@ -91,7 +91,7 @@ bool take_completion(int fd) noexcept {
 void on_sg_event(int fd, int events, void*) noexcept {
   for (int i = 0; i < passthrough_commands_max; ++i) {
     if (take_completion(fd)) continue;
-    if ((events & (EPOLLHUP | EPOLLERR)) == 0) return;
+    if ((static_cast<unsigned>(events) & (EPOLLHUP | EPOLLERR)) == 0) return;
     const scsi_lu* const lu = unit_of(fd);
     if (lu != nullptr && lu->cmd_queue.active_cmd != 0) return;  // they still come
     tgt_event_del(fd);
