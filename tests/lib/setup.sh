@@ -68,5 +68,7 @@ build_packages() {
   done
 }
 
-# package_of deb|rpm: the driver's.
-package_of() { find "$checkout/build/packages" -maxdepth 1 -name "tgt-srp[_-]*.$1" | sort -V | tail -n 1 | grep .; }
+# package_of deb|rpm [NAME]: the driver's, or another.
+package_of() {
+  find "$checkout/build/packages" -maxdepth 1 -name "${2:-tgt-srp}[_-][0-9]*.$1" | sort -V | tail -n 1 | grep .
+}

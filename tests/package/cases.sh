@@ -9,6 +9,7 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 deb=$(package_of deb)
 rpm=$(package_of rpm)
+login_deb=$(package_of deb srp-login)   # what helps on the initiator
 module=/usr/lib/tgt/backing-store/lld_srp.so
 settings=/etc/tgt/srp.conf
 
@@ -55,7 +56,7 @@ files() {
 
 # ---- the packages as files ----
 
-contents() { dpkg-deb --fsys-tarfile "$deb" | tar -t | grep -v '/$' | sed 's/^\.//' | sort; }
+contents() { dpkg-deb --fsys-tarfile "${1:-$deb}" | tar -t | grep -v '/$' | sed 's/^\.//' | sort; }
 
 case_contents() {
   assert_equal 'files of the .deb' "$(sort <<END
@@ -69,10 +70,25 @@ $module
 /usr/share/doc/tgt-srp/examples/hardened.conf
 /usr/share/doc/tgt-srp/srp.conf.example
 /usr/share/man/man5/srp.conf.5.gz
+/usr/share/man/man8/lld_srp.8.gz
 END
 )" "$(contents)"
   assert_equal 'owners' 'root/root' "$(dpkg-deb -c "$deb" | awk '{print $2}' | sort -u)"
   assert_equal 'files of the .rpm' "$(contents)" "$(rpm -qp --dump "$rpm" | awk '$5 ~ /^0100/ {print $1}' | sort)"
+}
+
+case_contents_for_initiators() {
+  assert_equal 'files of the .deb' "$(sort <<END
+/usr/lib/systemd/system/srp-login@.service
+/usr/sbin/srp-login
+/usr/share/doc/srp-login/changelog.gz
+/usr/share/doc/srp-login/copyright
+/usr/share/lintian/overrides/srp-login
+/usr/share/man/man8/srp-login.8.gz
+END
+)" "$(contents "$login_deb")"
+  assert_equal 'files of the .rpm' "$(contents "$login_deb")" \
+    "$(rpm -qp --dump "$(package_of rpm srp-login)" | awk '$5 ~ /^0100/ {print $1}' | sort)"
 }
 
 # The settings are the example: all is commented, so that defaults hold.
@@ -101,13 +117,15 @@ case_dependencies() {
 
 case_lintian() {
   command -v lintian >/dev/null || skip_case 'lintian is not installed'
-  lintian --fail-on error,warning --tag-display-limit 0 "$deb" || fail "lintian complains, see $case_log/log"
+  lintian --fail-on error,warning --tag-display-limit 0 "$deb" "$login_deb" ||
+    fail "lintian complains, see $case_log/log"
 }
 
 # ---- the life of the .deb ----
 
 case_installs() {
-  in_tree apt-get install -y --no-install-recommends tgt
+  # kmod and iproute2, which srp-login needs, are known to dpkg by paths that merged-/usr has moved.
+  in_tree apt-get install -y --no-install-recommends tgt kmod iproute2
   files >"$logs/files-before"
   install "$deb"
   assert_equal 'state' 'ii ' "$(in_tree dpkg-query -W -f '${db:Status-Abbrev}' tgt-srp)"
@@ -120,6 +138,14 @@ case_tgtd_loads_it() {
   assert_equal 'state of iscsi' ready "$(lld iscsi)"
   assert_match 'sys show' 'Configuration: /etc/tgt/srp.conf$' "$(adm --lld srp --mode sys --op show)"
   tgtd_stop
+}
+
+# Without tgtd, and without a restart of anything.
+case_initiators_package() {
+  install "$login_deb"
+  assert_equal 'what differs from the package' '' "$(in_tree dpkg --verify srp-login)"
+  assert_match 'srp-login' 'SYNOPSIS|srp-login list' "$(in_tree srp-login --help 2>&1 || true)"
+  in_tree dpkg --purge srp-login
 }
 
 # A new version meets a setting that was edited and a daemon that runs.
