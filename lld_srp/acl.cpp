@@ -116,7 +116,10 @@ std::string guid_text(const Bytes16& id) { return gid_text(id).substr(5 * 4); }
 std::vector<std::string> names_of(const InitiatorIdentity& initiator) {
   std::vector<std::string> names{to_string(initiator.port_id).substr(2),
                                  guid_text(initiator.port_id)};
-  if (const auto address = bytes_of(initiator.address)) names.push_back(address_text(*address));
+  if (const auto address = bytes_of(initiator.address)) {
+    names.push_back(address_text(*address));
+    if (!is_ipv4(*address)) names.push_back(gid_text(*address));
+  }
   if (initiator.gid != Bytes16{}) {
     names.push_back(gid_text(initiator.gid));
     names.push_back(guid_text(initiator.gid));
@@ -167,7 +170,9 @@ bool identifier_matches(std::string_view entry, const InitiatorIdentity& initiat
 }
 
 bool pattern_matches(std::string_view entry, const InitiatorIdentity& initiator) {
-  if (entry.starts_with("0x") || entry.starts_with("0X")) entry.remove_prefix(2);
+  if (entry.starts_with("0x") || entry.starts_with("0X")) {
+    return glob_matches(entry.substr(2), to_string(initiator.port_id).substr(2));
+  }
   return std::ranges::any_of(
       names_of(initiator), [entry](const std::string& name) { return glob_matches(entry, name); });
 }
@@ -177,10 +182,49 @@ bool is_all(std::string_view entry) {
                           lower(entry[2]) == 'l');
 }
 
+// Calls check(group) for what stands between the separators until it is false.
+template <class Check>
+bool all_groups(std::string_view text, char separator, Check&& check) {
+  while (true) {
+    const auto end = std::min(text.find(separator), text.size());
+    if (!check(text.substr(0, end))) return false;
+    if (end == text.size()) return true;
+    text.remove_prefix(end + 1);
+  }
+}
+
+bool only_of(std::string_view text, std::string_view letters) {
+  return std::ranges::all_of(
+      text, [letters](char letter) { return letters.find(lower(letter)) != letters.npos; });
+}
+
+// Could the pattern match any of names_of()? A star may stand for several groups.
+bool is_sound_pattern(std::string_view pattern) {
+  const bool prefixed = pattern.starts_with("0x") || pattern.starts_with("0X");
+  if (prefixed) pattern.remove_prefix(2);
+  const auto groups = [&](char separator, std::size_t min, std::size_t max, std::size_t count) {
+    std::size_t seen = 0;
+    const bool fit = all_groups(pattern, separator, [&](std::string_view group) {
+      ++seen;
+      if (group.find('*') != group.npos) return group.size() <= max + 1;
+      return group.size() >= min && group.size() <= max;
+    });
+    return fit && seen <= count;
+  };
+  if (only_of(pattern, "0123456789abcdef*?")) {
+    const auto digits = pattern.size() - static_cast<std::size_t>(std::ranges::count(pattern, '*'));
+    return digits <= port_id_digits;
+  }
+  if (prefixed) return false;
+  if (only_of(pattern, "0123456789abcdef*?:")) return groups(':', 4, 4, 8);
+  return only_of(pattern, "0123456789*?.") && groups('.', 1, 3, 4);
+}
+
 // Could the entry name anybody at all?
 bool understood(std::string_view entry) {
-  return is_all(entry) || parse_network(entry) || entry.find_first_of("*?") != entry.npos ||
-         is_guid(entry) || is_port_id(entry);
+  if (is_all(entry) || parse_network(entry)) return true;
+  if (entry.find_first_of("*?") != entry.npos) return is_sound_pattern(entry);
+  return is_guid(entry) || is_port_id(entry);
 }
 
 // Nothing where one of the list's exclusions matches, or cannot be understood: a mistake in it must

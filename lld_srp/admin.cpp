@@ -87,7 +87,7 @@ tgt::tgtadm_err delete_session(Driver& driver, int tid, std::uint64_t sid,
   const TargetPort* port = require_port(driver, tid, "delete connection");
   if (port == nullptr) return tgt::TGTADM_NO_TARGET;
   Session* session = port->find_session(sid);
-  if (session == nullptr || session->draining()) {
+  if (session == nullptr) {
     log_error(
         "delete connection: target %d has no session %llu: see tgtadm --lld srp --mode conn "
         "--op show --tid %d",

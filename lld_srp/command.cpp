@@ -388,13 +388,20 @@ void Command::refuse(std::uint16_t additional_sense) noexcept {
 }
 
 void Command::note_failure(const CmdResult& result) noexcept {
-  constexpr std::size_t fixed_sense_bytes = 14;  // up to the additional sense code's qualifier
+  // Sense data has the key and the additional code in two layouts.
+  constexpr std::uint8_t descriptor_format = 0x02;  // of the low bits of 72h and 73h
+  const auto sense = result.sense;
   FailedCommand& failed = session_.stats().failed;
   failed = {std::time(nullptr), lun, request_.cdb[0], result.status, 0, 0, 0};
-  if (result.sense.size() < fixed_sense_bytes) return;
-  failed.sense_key = result.sense[2] & 0x0f;
-  failed.asc = result.sense[12];
-  failed.ascq = result.sense[13];
+  if (sense.size() >= 4 && (sense[0] & descriptor_format) != 0) {
+    failed.sense_key = sense[1] & 0x0f;
+    failed.asc = sense[2];
+    failed.ascq = sense[3];
+  } else if (sense.size() >= 14) {
+    failed.sense_key = sense[2] & 0x0f;
+    failed.asc = sense[12];
+    failed.ascq = sense[13];
+  }
 }
 
 // The initiator shall try again later.
@@ -413,7 +420,7 @@ void Command::respond(const CmdResult& result, std::uint32_t in_bytes) noexcept 
           session_.initiator_name().c_str(), request_.cdb[0], static_cast<unsigned long long>(lun),
           result.status, in_bytes);
   }
-  if (result.status != good) note_failure(result);
+  if (result.status != sam_good) note_failure(result);
   enter(State::responding);
   channel_.credits().earn();
   reply_.iu = channel_.response_iu(index_);

@@ -47,7 +47,11 @@ void Driver::remove_target(int tid) noexcept {
 }
 
 void Driver::remove_session(Session& session, const char* why) noexcept {
-  session.dismiss(why, wire::LogoutReason::none);
+  if (session.draining() || tgt::DefaultDriver::in_request()) {
+    session.close(why);
+  } else {
+    session.dismiss(why, wire::LogoutReason::none);
+  }
   if (listener_) listener_->finish_closing();
   ports_.reap();
 }

@@ -39,6 +39,9 @@ inline constexpr int poll_budget = 128;
 // tgtd's loop, which serves everybody else as well.
 inline constexpr unsigned empty_looks_max = 32;
 
+// Initiators whose last target is kept in mind, so that they do not take another's units for its.
+inline constexpr std::size_t seen_targets_max = 4096;
+
 // Refused logins that get a line of their own each second; the rest of a flood is counted.
 inline constexpr unsigned refusals_logged_per_s = 10;
 

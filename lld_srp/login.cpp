@@ -31,21 +31,22 @@ std::string shown(const TargetPort& port) {
   return "target " + std::to_string(port.tid()) + " " + port.name();
 }
 
-// The target, of those that share a port, that the initiator is to see; null: none admits it.
-TargetPort* choose(const std::vector<TargetPort*>& candidates, const InitiatorIdentity& initiator) {
-  TargetPort* chosen = nullptr;
+struct Choice {
+  TargetPort* port = nullptr;   // null: none admits it
+  TargetPort* rival = nullptr;  // admits it as exactly
+};
+
+// The target, of those that share a port, that the initiator is to see.
+Choice choose(const std::vector<TargetPort*>& candidates, const InitiatorIdentity& initiator) {
+  Choice choice;
   auto best = Admission::no;
   for (TargetPort* port : candidates) {
     const Admission here = admission(port->tid(), initiator);
-    if (here != Admission::no && here == best) {
-      log_notice("%s and %s admit %s alike: it sees the first", shown(*chosen).c_str(),
-                 shown(*port).c_str(), to_string(initiator.port_id).c_str());
-    }
-    if (here <= best) continue;
-    chosen = port;
+    if (here == Admission::no || here < best) continue;
+    choice = here == best ? Choice{choice.port, port} : Choice{port, nullptr};
     best = here;
   }
-  return chosen;
+  return choice;
 }
 
 std::string nobody_admits(const std::vector<TargetPort*>& candidates) {
@@ -58,14 +59,18 @@ std::string nobody_admits(const std::vector<TargetPort*>& candidates) {
 // Partitions are compared without the bit that tells full members from limited ones.
 bool in_partition(const TargetPort& port, const Path& path, const Settings& settings) {
   constexpr unsigned partition = 0x7fff;
-  if (path.pkey == 0) return true;  // iWARP knows none
   for (const TargetSettings& target : settings.targets) {
     if (target.name != port.name() || target.pkeys.empty()) continue;
     return std::ranges::any_of(target.pkeys, [&path](std::uint16_t pkey) {
       return (pkey & partition) == (path.pkey & partition);
-    });
+    });  // iWARP's connections are in none
   }
   return true;
+}
+
+// An initiator port is one host's; its address may be claimed, but not by mistake.
+bool same_host(const InitiatorIdentity& a, const InitiatorIdentity& b) {
+  return bytes_of(a.address) == bytes_of(b.address);
 }
 
 Session* find_session(const std::vector<TargetPort*>& candidates, const PortId& initiator,
@@ -114,12 +119,28 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
                   "no target has this id_ext and ioc_guid here: see tgtadm --lld srp --mode "
                   "target --op show --tid N");
   }
+  const auto [port, rival] = choose(candidates, initiator);
+  if (port == nullptr) return refuse(Reason::unable_to_associate, nobody_admits(candidates));
+  if (rival != nullptr) {
+    return refuse(Reason::unable_to_associate, shown(*port) + " and " + shown(*rival) +
+                                                   " admit it alike: name it more exactly in one");
+  }
   TargetPort* owner = nullptr;
   Session* const session = find_session(candidates, initiator.port_id, owner);
   const bool joins = session != nullptr && request.action == wire::MultiChannelAction::multi;
-  const std::vector<TargetPort*> allowed = joins ? std::vector{owner} : candidates;
-  TargetPort* const port = choose(allowed, initiator);
-  if (port == nullptr) return refuse(Reason::unable_to_associate, nobody_admits(allowed));
+  if (joins && (owner != port || !same_host(session->initiator(), initiator))) {
+    return refuse(Reason::unable_to_associate,
+                  "its session is " + std::string{owner != port ? "at " : "another host's, at "} +
+                      shown(*owner));
+  }
+  const std::string* seen = ports.seen().find(port->id(), initiator.port_id);
+  if (seen != nullptr && *seen != port->name() && settings.regroup_s != 0) {
+    return refuse(
+        Reason::unable_to_associate,
+        shown(*port) + ": it has had " + *seen +
+            " through the same port, and might take one for the other: wait regroup_s = " +
+            std::to_string(settings.regroup_s) + " after its log-out, or set 0");
+  }
   if (tgt::tgt_get_target_state(port->tid()) != tgt::SCSI_TARGET_READY) {
     return refuse(Reason::insufficient_resources, shown(*port) + " is offline");
   }

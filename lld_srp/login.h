@@ -21,7 +21,9 @@ struct LoginVerdict {
 };
 
 // Of several targets that share the target port, the one whose ACL names the initiator most exactly
-// is chosen, the lowest tid among equals; another channel of a session belongs to the session's.
+// is chosen. Refused are: an initiator that two admit alike; a channel that would be at another
+// target than its session, or comes from another host; an initiator that has had another of them
+// lately (regroup_s), since it may still have that one's units.
 // Precondition: parse_login() found no fault, ports are in sync with tgtd.
 LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& initiator,
                          const Path& path, const TargetPorts& ports, const Settings& settings);

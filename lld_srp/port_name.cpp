@@ -41,7 +41,7 @@ std::optional<PortName> PortName::parse(std::string_view target_name) {
   PortName name;
   if (const auto address = address_from_text(text)) {
     name.bytes_ = *address;
-    return name;
+    return name.bytes_ != Bytes16{} ? std::optional{name} : std::nullopt;
   }
   const std::string digits = guid_or_gid_digits(text);
   if (digits.empty()) return std::nullopt;
@@ -51,7 +51,8 @@ std::optional<PortName> PortName::parse(std::string_view target_name) {
     name.bytes_[i + (name.guid_ ? 8 : 0)] =
         static_cast<std::uint8_t>(std::stoul(pair, nullptr, 16));
   }
-  return name;
+  // Zero is what is unknown of a path.
+  return name.bytes_ != Bytes16{} ? std::optional{name} : std::nullopt;
 }
 
 bool PortName::names(const Path& path) const {

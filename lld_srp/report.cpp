@@ -181,19 +181,18 @@ void add_acl(std::string_view key, char* (*get)(int tid, int index), int tid, Js
   json.end();
 }
 
-void add_target(Driver& driver, const TargetPort& port, std::uint64_t sid, JsonWriter& json) {
+void add_target(Driver& driver, const TargetPort& port, std::uint64_t sid,
+                const std::vector<Listener::Access>& accesses, JsonWriter& json) {
   json.begin_object();
   json.add("tid", port.tid());
   json.add("name", port.name());
   json.add("ready", tgt::tgt_get_target_state(port.tid()) == tgt::SCSI_TARGET_READY);
-  json.add("port_id", to_string(port.id()));
+  json.add("port_id", port.by_node_guid() ? std::string{} : to_string(port.id()));
   json.add("named_by_port", port.named_by_port());
   json.begin_array("logins");
-  if (driver.listener() != nullptr) {
-    for (const auto& access : driver.listener()->reachable()) {
-      const std::string login = login_text(port, access);
-      if (!login.empty()) json.add({}, login);
-    }
+  for (const auto& access : accesses) {
+    const std::string login = login_text(port, access);
+    if (!login.empty()) json.add({}, login);
   }
   json.end();
   if (tgt::target* target = tgt::find_target(port.tid())) add_units(*target, json);
@@ -214,13 +213,16 @@ std::string report(Driver& driver, int tid, std::uint64_t sid) {
   json.begin_object();
   add_driver(driver, json);
   add_settings(driver.config().settings, json);
+  std::vector<Listener::Access> accesses;
   if (driver.listener() != nullptr) {
     add_portals(*driver.listener(), json);
     add_devices(*driver.listener(), json);
+    accesses = driver.listener()->reachable();
   }
   json.begin_array("targets");
   for (const auto& port : driver.ports().all()) {
-    if (!port->retired() && (tid < 0 || port->tid() == tid)) add_target(driver, *port, sid, json);
+    if (port->retired() || (tid >= 0 && port->tid() != tid)) continue;
+    add_target(driver, *port, sid, accesses, json);
   }
   json.end();
   json.end();

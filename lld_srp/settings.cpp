@@ -64,6 +64,7 @@ std::span<const ScalarSetting> scalar_settings() {
       scalar<&S::channels_max>("channels_max", "channels", 1, 64, at_run_time),
       scalar<&S::sessions_max>("sessions_max", "sessions", 1, 65536, at_run_time),
       scalar<&S::logins_max>("logins_max", "logins", 1, 65536, at_run_time),
+      scalar<&S::regroup_s>("regroup_s", "seconds", 0, 86400, at_run_time),
       scalar<&S::command_mib_max>("command_mib_max", "MiB", 1, 256, at_start),
       scalar<&S::buffer_mib>("buffer_mib", "MiB", 16, 1048576, at_start),
       boolean<&S::immediate_data>("immediate_data", at_run_time),

@@ -36,6 +36,7 @@ struct Settings {
   std::uint32_t channels_max = 8;      // channels of one session; 1 to 64
   std::uint32_t sessions_max = 256;    // sessions in all; 1 to 65536
   std::uint32_t logins_max = 64;       // logins under way at once; 1 to 65536
+  std::uint32_t regroup_s = 600;       // before an initiator may see another target; 0 to 86400
   std::uint32_t command_mib_max = 16;  // data of one command, MiB; 1 to 256
   std::uint32_t buffer_mib = 256;      // registered data memory of one device, MiB; 16 to 1048576
   bool immediate_data = true;          // granted to initiators that ask for it

@@ -134,10 +134,12 @@ void show_portals(Driver& driver, tgt::concat_buf* out) {
 }
 
 void show_target(Driver& driver, const TargetPort& port, tgt::concat_buf* out) {
-  concat_printf(out, "Target port: %s\n", to_string(port.id()).c_str());
-  concat_printf(out, "id_ext=%s\nioc_guid=%s\n", hex64(id_ext(port.id())).c_str(),
-                hex64(ioc_guid(port.id())).c_str());
   if (port.named_by_port()) concat_printf(out, "Served by: the port that it is named by\n");
+  if (!port.by_node_guid()) {  // else each device has another one, which the login lines show
+    concat_printf(out, "Target port: %s\n", to_string(port.id()).c_str());
+    concat_printf(out, "id_ext=%s\nioc_guid=%s\n", hex64(id_ext(port.id())).c_str(),
+                  hex64(ioc_guid(port.id())).c_str());
+  }
   for (const auto& other : driver.ports().all()) {
     if (other.get() == &port || port.named_by_port() || other->retired() ||
         other->id() != port.id())

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "lld_srp/hash.h"
+#include "lld_srp/limits.h"
 #include "plugin_api/log.h"
 #include "plugin_api/target_view.h"
 
@@ -54,6 +55,30 @@ std::uint64_t host_guid() {
   constexpr std::uint64_t local = std::uint64_t{0x02} << 56;
   constexpr std::uint64_t group = std::uint64_t{0x01} << 56;
   return (stable_hash("tgt-srp " + host) | local) & ~group;
+}
+
+const std::string* SeenTargets::find(const PortId& port, const PortId& initiator) const noexcept {
+  for (const Seen& seen : seen_) {
+    if (seen.port == port && seen.initiator == initiator) return &seen.target;
+  }
+  return nullptr;
+}
+
+void SeenTargets::note(const PortId& port, const PortId& initiator, const std::string& target,
+                       std::uint32_t seconds) {
+  const std::uint64_t ticks = std::uint64_t{seconds} * ticks_per_second + 1;
+  for (Seen& seen : seen_) {
+    if (seen.port != port || seen.initiator != initiator) continue;
+    if (seen.target != target) seen.target = target;
+    seen.ticks_left = ticks;
+    return;
+  }
+  if (seen_.size() >= seen_targets_max) seen_.erase(seen_.begin());  // the oldest
+  seen_.push_back({port, initiator, target, ticks});
+}
+
+void SeenTargets::on_tick() noexcept {
+  std::erase_if(seen_, [](Seen& seen) { return --seen.ticks_left == 0; });
 }
 
 TargetPort::TargetPort(int tid, std::string name, const PortIdentity& identity)
@@ -219,6 +244,20 @@ void TargetPorts::sync() noexcept {
 void TargetPorts::on_tick() noexcept {
   sync();
   for (const auto& port : ports_) port->on_tick();
+  seen_.on_tick();
+  if (++ticks_ % ticks_per_second == 0) note_seen();
+}
+
+// Sessions end in many ways; those that live are noted once a second.
+void TargetPorts::note_seen() noexcept try {
+  for (const auto& port : ports_) {
+    for (const auto& session : port->sessions()) {
+      if (session->draining()) continue;
+      seen_.note(port->id(), session->initiator().port_id, port->name(), settings_.regroup_s);
+    }
+  }
+} catch (const std::bad_alloc&) {
+  log_error("no memory to note which targets initiators see");
 }
 
 void TargetPorts::close_offline() noexcept {
@@ -253,6 +292,7 @@ std::size_t TargetPorts::session_count() const noexcept {
 }
 
 Session& TargetPorts::add_session(TargetPort& port, const InitiatorIdentity& initiator) {
+  seen_.note(port.id(), initiator.port_id, port.name(), settings_.regroup_s);
   return port.add_session(++last_nexus_id_, initiator, loop_, reap_);
 }
 

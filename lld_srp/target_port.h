@@ -30,6 +30,27 @@ std::uint64_t host_guid();
 std::uint64_t id_ext(const PortId& id) noexcept;
 std::uint64_t ioc_guid(const PortId& id) noexcept;
 
+// Which of the targets that share a port an initiator has had, for as long as it may take their
+// units for those of another.
+class SeenTargets {
+ public:
+  // The name of the target; null: it has had none of this port, or long ago.
+  [[nodiscard]] const std::string* find(const PortId& port, const PortId& initiator) const noexcept;
+  // It has had this one until now; seconds: for how long that matters.
+  void note(const PortId& port, const PortId& initiator, const std::string& target,
+            std::uint32_t seconds);
+  void on_tick() noexcept;
+
+ private:
+  struct Seen {
+    PortId port;
+    PortId initiator;
+    std::string target;
+    std::uint64_t ticks_left;
+  };
+  std::vector<Seen> seen_;
+};
+
 // What a target is called on the fabric.
 struct PortIdentity {
   PortId id{};
@@ -49,6 +70,8 @@ class TargetPort {
   [[nodiscard]] const PortId& id() const noexcept { return identity_.id; }
   // Is it served by one port of a device only, which it is named by?
   [[nodiscard]] bool named_by_port() const noexcept { return identity_.port_name.has_value(); }
+  // The node GUID of the device is its identifier, twice; id() is none then.
+  [[nodiscard]] bool by_node_guid() const noexcept { return identity_.by_node_guid; }
   // Its identifier for initiators that come over path; nothing where it does not serve that.
   [[nodiscard]] std::optional<PortId> id_over(const Path& path) const;
   [[nodiscard]] const std::vector<std::unique_ptr<Session>>& sessions() const noexcept {
@@ -127,16 +150,21 @@ class TargetPorts {
 
   // Throws std::system_error.
   Session& add_session(TargetPort& port, const InitiatorIdentity& initiator);
+  [[nodiscard]] const SeenTargets& seen() const noexcept { return seen_; }
   bool on_managed(std::uint64_t task_id, int result) noexcept;
   // The last references are gone: everything that is done goes.
   void reap() noexcept;
 
  private:
+  void note_seen() noexcept;
+
   const Settings& settings_;
   EventLoop& loop_;
   std::uint64_t ioc_guid_;
   std::uint64_t last_nexus_id_ = 0;
+  unsigned ticks_ = 0;
   std::vector<std::unique_ptr<TargetPort>> ports_;
+  SeenTargets seen_;
   Job reap_;
 };
 

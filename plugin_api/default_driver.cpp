@@ -10,6 +10,7 @@ namespace {
 // his in front of ours may go on calling them.
 tgt_driver original{};
 const DefaultDriver::Callbacks* callbacks;
+bool serving;  // a request of ours that came to iSCSI
 
 bool is_ours(int tid) noexcept {
   return callbacks != nullptr && callbacks->wanted() && find_target(tid) != nullptr;
@@ -18,7 +19,10 @@ bool is_ours(int tid) noexcept {
 int on_update(int mode, int op, int tid, std::uint64_t sid, std::uint64_t lun, std::uint32_t cid,
               char* name) {
   if (mode != MODE_SYSTEM && is_ours(tid)) {
-    return driver_table.update(mode, op, tid, sid, lun, cid, name);
+    serving = true;
+    const int updated = driver_table.update(mode, op, tid, sid, lun, cid, name);
+    serving = false;
+    return updated;
   }
   const int result = original.update(mode, op, tid, sid, lun, cid, name);
   if (mode == MODE_SYSTEM && callbacks != nullptr) callbacks->system_updated();
@@ -40,12 +44,13 @@ void on_target_destroy(int tid, int force) {
   (is_ours(tid) ? driver_table : original).target_destroy(tid, force);
 }
 
-// A callback that the driver does not have is none of ours either.
+// A callback that the driver does not have is none of ours either. What was there is saved once:
+// later it may be somebody's who calls ours.
 template <class Function>
 void put(Function& slot, Function& saved, Function ours) noexcept {
   if (slot == nullptr || slot == ours) return;
-  saved = slot;
-  slot = ours;
+  if (saved == nullptr) saved = slot;
+  if (slot == saved) slot = ours;
 }
 
 template <class Function>
@@ -64,6 +69,8 @@ DefaultDriver::DefaultDriver(const Callbacks& ours) noexcept {
   put(first->stat, original.stat, on_stat);
   put(first->target_destroy, original.target_destroy, on_target_destroy);
 }
+
+bool DefaultDriver::in_request() noexcept { return serving; }
 
 DefaultDriver::~DefaultDriver() {
   callbacks = nullptr;

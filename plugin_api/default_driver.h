@@ -20,6 +20,9 @@ class DefaultDriver {
   // There is one at a time. callbacks: outlives it.
   explicit DefaultDriver(const Callbacks& callbacks) noexcept;
   ~DefaultDriver();
+  // Does our table serve a request that named no driver, at this moment? Then it is probably
+  // tgt-admin's, which goes on to the next one at once.
+  [[nodiscard]] static bool in_request() noexcept;
   DefaultDriver(const DefaultDriver&) = delete;
   DefaultDriver& operator=(const DefaultDriver&) = delete;
 };

@@ -26,12 +26,13 @@ void ReservationGuard::mend() noexcept {
   if (lu_.pr_holder == nullptr) return;
   constexpr auto at = offsetof(registration, registration_siblings);
   const auto* holder = lu_.pr_holder;  // compared only: it may be freed
-  if (find_in_list<registration>(lu_.registration_list, at,
-                                 [holder](const registration& r) { return &r == holder; })) {
-    return;
+  registration* known = find_in_list<registration>(
+      lu_.registration_list, at, [holder](const registration& r) { return &r == holder; });
+  if (known != nullptr && known->pr_type != 0) return;
+  if (known == nullptr) {
+    lu_.pr_holder = find_in_list<registration>(lu_.registration_list, at,
+                                               [](const registration&) { return true; });
   }
-  lu_.pr_holder = find_in_list<registration>(lu_.registration_list, at,
-                                             [](const registration&) { return true; });
   if (lu_.pr_holder == nullptr) return;
   lu_.pr_holder->pr_scope = scope_;
   lu_.pr_holder->pr_type = type_;

@@ -16,7 +16,8 @@ inline constexpr std::uint8_t op_persistent_reserve_out = 0x5f;
 bool reservation_crashes(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexcept;
 
 // PERSISTENT RESERVE OUT, PREEMPT of an all-registrants reservation frees the registration that
-// pr_holder points to. Construct before the command is submitted (tgtd runs it synchronously), call
+// pr_holder points to; REGISTER AND MOVE leaves the new holder without a type, and the unit without
+// protection. Construct before the command is submitted (tgtd runs it synchronously), call
 // mend() after: the reservation passes to another registrant, or ends with the last.
 class ReservationGuard {
  public:

@@ -270,6 +270,17 @@ TEST(Acl, acl_entry_admits__port_identifiers_without_leading_zeros) {
   check(rows, who);
 }
 
+TEST(Acl, acl_entry_admits__only_identifiers_behind_0x) {
+  const Row rows[] = {{"0x10*", false}, {"0x*1.2.3", false}, {"0x1*", true}, {"0xfe80*", false},
+                      {"0x0*", false},  {"0x*b2c3", true},   {"10*", true},  {"0x*:b2c3", false}};
+  check(rows, initiator("10.1.2.3"));
+}
+
+TEST(Acl, acl_entry_admits__an_ipv6_address_in_groups_of_four) {
+  const Row rows[] = {{"2001:db8:*", true}, {"2001:0db8:*", true}, {"2001:0db9:*", false}};
+  check(rows, initiator("2001:db8::1"));
+}
+
 TEST(Acl, acl_entry_admits__the_gid_and_its_guid) {
   const InitiatorIdentity who{PortId{}, peer("10.1.2.3"), gid("fe80::2:c903:a1:b2c4")};
   const Row rows[] = {
@@ -394,6 +405,15 @@ TEST(Acl, acl_admits__nobody_who_is_excluded) {
 TEST(Acl, acl_admits__nobody_where_an_exclusion_cannot_be_understood) {
   using List = std::vector<std::string>;
   const InitiatorIdentity who = initiator("10.1.2.3");
+  for (const char* wrong : {"!10.1.2.*/24", "!10.1.2.4 *", "!iqn.2001-04.*", "!fe80::2:c903:*",
+                            "!fe80:0:0:0:2:c903:*", "!10.1.2.*,initiator-name=foo", "!0x1.*",
+                            "!0x??????????????????????????????????", "!1.2.3.4.*", "!1234.*"}) {
+    CHECK_TRUE_TEXT(srp::acl_admits(List{"10.1.2.3", wrong}, {}, who) == Admission::no, wrong);
+  }
+  for (const char* right :
+       {"!10.9.*", "!*4271", "!0x9*", "!fe81:*:b2c3", "!0003:c903:????:*", "!2001:0db8:*"}) {
+    CHECK_TRUE_TEXT(srp::acl_admits(List{"10.1.2.3", right}, {}, who) == Admission::exact, right);
+  }
   for (const char* wrong : {"!", "!10.1.2.4/24", "!host", "!0x", "!0xg", "!0002:c903:00a1:b2cg",
                             "!0002-c903:00a1:b2c4", "!0002c90300a1b2cg", "!!10.1.2.4"}) {
     CHECK_TRUE_TEXT(srp::acl_admits(List{"10.1.2.3", wrong}, {}, who) == Admission::no, wrong);
@@ -406,7 +426,7 @@ TEST(Acl, acl_admits__those_who_are_not_excluded_where_nothing_else_is_said) {
   CHECK(srp::acl_admits(List{"!10.1.2.4"}, {}, who) == Admission::pattern);
   CHECK(srp::acl_admits(List{"!10.1.2.4", "192.0.2.1"}, {}, who) == Admission::no);
   CHECK(srp::acl_admits(List{"ALL"}, List{"!10.1.2.4"}, who) == Admission::pattern);
-  CHECK(srp::acl_admits(List{"!0x1", "!10.0.0.0/9*"}, {}, who) == Admission::pattern);
+  CHECK(srp::acl_admits(List{"!0x1", "!10.9.*"}, {}, who) == Admission::pattern);
 }
 
 TEST(Acl, to_string__is_0x_and_32_lower_case_digits) {

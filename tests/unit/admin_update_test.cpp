@@ -263,7 +263,7 @@ TEST(AdminUpdate, delete__of_a_target_that_there_is_not) {
   STRCMP_CONTAINS("delete connection: there is no SRP target 77", log.c_str());
 }
 
-TEST(AdminUpdate, delete__of_a_session_that_drains_finds_none) {
+TEST(AdminUpdate, delete__of_a_session_that_drains_is_no_error) {
   make();
   Client& client = rig->log_in();
   rig->lu().stalled = true;
@@ -272,7 +272,19 @@ TEST(AdminUpdate, delete__of_a_session_that_drains_finds_none) {
   CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1));
   rig->run();
   CHECK_EQUAL(1U, rig->port().sessions().size());
-  CHECK_EQUAL(int{tgt::TGTADM_NO_CONNECTION}, update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1));
+  CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1));
+}
+
+// tgt-admin's next request deletes the target, which must have no nexus then.
+TEST(AdminUpdate, delete__of_an_idle_session_is_over_when_it_returns) {
+  for (const char* more : {"", "use_srq = true;"}) {
+    make({.more = more});
+    rig->log_in();
+    CHECK_EQUAL(int{tgt::TGTADM_SUCCESS}, update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1));
+    CHECK_EQUAL_TEXT(0U, rig->driver->ports().session_count(), more);
+    CHECK_TRUE_TEXT(rig->target().nexuses.empty(), more);
+    rig.reset();
+  }
 }
 
 TEST(AdminUpdate, update__sessions_and_connections_know_delete_only) {
@@ -284,6 +296,14 @@ TEST(AdminUpdate, update__sessions_and_connections_know_delete_only) {
     CHECK_EQUAL(int{tgt::TGTADM_INVALID_REQUEST}, update(tgt::MODE_CONNECTION, op, 1, 1));
   }
   CHECK_EQUAL(1U, rig->listener().connections().size());
+}
+
+TEST(AdminUpdate, delete__of_a_session_that_says_goodbye_is_over_at_the_second_request) {
+  make({.more = "t_logout = true;"});
+  rig->log_in();
+  (void)update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1);
+  (void)update(tgt::MODE_CONNECTION, tgt::OP_DELETE, 1, 1);
+  CHECK_EQUAL(0U, rig->driver->ports().session_count());
 }
 
 // ---- portals ----

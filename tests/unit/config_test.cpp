@@ -39,6 +39,7 @@ std::uint32_t value_of(const Settings& settings, std::string_view name) {
   if (name == "rev10_port_ids") return settings.rev10_port_ids;
   if (name == "trace_flag") return settings.trace_flag;
   if (name == "logins_max") return settings.logins_max;
+  if (name == "regroup_s") return settings.regroup_s;
   if (name == "srpt_port_names") return settings.srpt_port_names;
   if (name == "unique_scsi_ids") return settings.unique_scsi_ids;
   if (name == "requests_without_lld") return settings.requests_without_lld;

@@ -13,11 +13,13 @@ namespace {
 
 std::string asked;  // who was asked what
 bool wanted = true;
+bool through_iscsi = true;
 
 const DefaultDriver::Callbacks callbacks{[]() noexcept { return wanted; },
                                          []() noexcept { asked += "system "; }};
 
 int own_update(int, int, int tid, std::uint64_t, std::uint64_t, std::uint32_t, char*) {
+  CHECK_EQUAL(through_iscsi, DefaultDriver::in_request());
   asked += "update " + std::to_string(tid) + " ";
   return TGTADM_SUCCESS;
 }
@@ -57,6 +59,15 @@ TEST(DefaultDriver, requests_about_our_targets_are_ours) {
   STRCMP_EQUAL("update 3 show 3 show 3 destroy 3 ", asked.c_str());
 }
 
+TEST(DefaultDriver, in_request__tells_requests_that_named_us) {
+  through_iscsi = false;
+  driver_table.update(MODE_CONNECTION, OP_DELETE, 3, 1, 0, 1, nullptr);
+  through_iscsi = true;
+  CHECK_FALSE(DefaultDriver::in_request());
+  CHECK_EQUAL(int{TGTADM_SUCCESS}, update(MODE_CONNECTION, 3));
+  CHECK_FALSE(DefaultDriver::in_request());
+}
+
 TEST(DefaultDriver, all_others_are_iscsis) {
   CHECK_EQUAL(int{TGTADM_NO_TARGET}, update(MODE_CONNECTION, 4));
   CHECK_EQUAL(int{TGTADM_NO_TARGET}, tgt_drivers[0]->show(MODE_TARGET, -1, 0, 0, 0, nullptr));
@@ -88,6 +99,22 @@ TEST(DefaultDriver, its_end_leaves_iscsi_as_it_was) {
   CHECK_EQUAL(int{TGTADM_NO_TARGET}, taken(MODE_CONNECTION, OP_DELETE, 3, 1, 0, 1, nullptr));
   hook.emplace(callbacks);
   CHECK_EQUAL(int{TGTADM_SUCCESS}, update(MODE_CONNECTION, 3));
+}
+
+TEST(DefaultDriver, somebody_in_front_of_it_is_left_there_and_not_called_in_circles) {
+  static decltype(tgt_driver::update) behind;
+  behind = tgt_drivers[0]->update;
+  const auto in_front = [](int mode, int op, int tid, std::uint64_t sid, std::uint64_t lun,
+                           std::uint32_t cid, char* name) {
+    asked += "front ";
+    return behind(mode, op, tid, sid, lun, cid, name);
+  };
+  tgt_drivers[0]->update = in_front;
+  hook.reset();
+  hook.emplace(callbacks);
+  CHECK_EQUAL(int{TGTADM_SUCCESS}, update(MODE_CONNECTION, 3));
+  STRCMP_EQUAL("front update 3 ", asked.c_str());
+  CHECK_EQUAL(int{TGTADM_NO_TARGET}, update(MODE_CONNECTION, 4));
 }
 
 TEST(DefaultDriver, a_first_driver_without_callbacks_is_left_alone) {

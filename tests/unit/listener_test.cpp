@@ -119,6 +119,44 @@ TEST(Listener, on_connect_request__initiator_is_known_by_its_gid) {
   CHECK_TRUE(client.login_rsp.has_value());
 }
 
+TEST(Listener, on_connect_request__beyond_logins_max_is_refused_until_others_are_done) {
+  make({.more = "logins_max = 1;"});
+  Client& first = rig->log_in({.confirms = false});
+  CHECK_TRUE(first.login_rsp.has_value());
+  const std::string log = check_refused(bytes_of(rig->login_request({.initiator = 2})), 0x00010001);
+  STRCMP_CONTAINS("logins_max are under way", log.c_str());
+  first.connection->send(fake::CmMessage::rtu);
+  rig->run();
+  CHECK_TRUE(rig->log_in({.initiator = 2}).login_rsp.has_value());
+}
+
+TEST(Listener, refuse__has_a_line_for_each_until_they_are_many) {
+  make();
+  rig->target().addresses.clear();
+  const std::string log = log_of([&] {
+    for (int i = 0; i < 15; ++i) rig->connect_with(bytes_of(rig->login_request({})));
+    rig->run();
+    for (int i = 0; i < ticks_per_second; ++i) rig->world.tgtd->tick();
+  });
+  CHECK_EQUAL(10U, occurrences(log, "no ACL admits it"));
+  STRCMP_CONTAINS("login refused: 5 more in this second", log.c_str());
+}
+
+TEST(Listener, log_in__hands_reservations_to_the_new_session) {
+  make();
+  rig->log_in();
+  Session& old = *rig->port().sessions()[0];
+  tgt::registration registered{};
+  registered.nexus_id = old.stamp().id;
+  registered.ctime = old.stamp().created;
+  fake::list_add_tail(registered.registration_siblings, rig->lu().registration_list);
+  rig->log_in();
+  rig->run();
+  CHECK_EQUAL(1U, rig->port().sessions().size());
+  CHECK_EQUAL(rig->port().sessions()[0]->stamp().id, registered.nexus_id);
+  fake::list_del(registered.registration_siblings);
+}
+
 TEST(Listener, on_connect_request__without_memory_for_a_device_is_refused) {
   make();
   rig->world.faults.set(fake::Fault::reg_mr, 1);

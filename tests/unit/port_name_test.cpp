@@ -67,7 +67,7 @@ TEST(PortName, parse__is_nothing_for_other_names) {
        {"", "-", "iqn.2026-11.example:disk1", "ib.", "ib.disk", "10.0.0", "10.0.0.1.2",
         "0002:c903:00a1", "0002:c903:00a1:b2cg", "00020c903:0a1:b2c3", "0002c90300a1b2c",
         "0xfe800000000000000002c90300a1b2c", "fe800000000000000002c90300a1b2c3f", "disk-10.0.0.1",
-        "0x", "zzzzzzzzzzzzzzzz"}) {
+        "0x", "zzzzzzzzzzzzzzzz", "::", "0000000000000000"}) {
     CHECK_FALSE_TEXT(PortName::parse(name).has_value(), name);
   }
 }

@@ -25,6 +25,7 @@ TEST(Settings, known_settings__have_these_ranges) {
       {"channels_max", "channels", 1, 64, 8},
       {"sessions_max", "sessions", 1, 65536, 256},
       {"logins_max", "logins", 1, 65536, 64},
+      {"regroup_s", "seconds", 0, 86400, 600},
       {"command_mib_max", "MiB", 1, 256, 16},
       {"buffer_mib", "MiB", 16, 1048576, 256},
       {"immediate_data", "boolean", 0, 1, 1},

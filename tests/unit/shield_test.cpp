@@ -93,6 +93,17 @@ TEST(Shield, reservation_guard__ends_the_reservation_with_the_last_registrant) {
   POINTERS_EQUAL(nullptr, lu.pr_holder);
 }
 
+TEST(Shield, reservation_guard__gives_a_holder_that_it_was_moved_to_its_type) {
+  reserve();
+  add(second);
+  ReservationGuard guard{lu};
+  lu.pr_holder = &second;
+  guard.mend();
+  POINTERS_EQUAL(&second, lu.pr_holder);
+  BYTES_EQUAL(3, second.pr_scope);
+  BYTES_EQUAL(all_registrants, second.pr_type);
+}
+
 TEST(Shield, reservation_guard__leaves_a_holder_that_is_registered) {
   reserve();
   add(second);
