@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2119,SC2120,SC2154  # functions and variables of lib.sh
+# shellcheck disable=SC2034,SC2154  # variables of lib.sh
 # Every command that README.md and the manual pages tell an administrator to type, as it stands there, in a guest that
 # is made as they assume: the RDMA port mlx5_0/1 with their addresses, and their disks.
 
 case_documented_commands() {
   local ipv4=192.168.10.1 rdma_device=mlx5_0 initiator=/sys/class/infiniband_srp/srp-mlx5_0-1
-  local place command failed=0
+  local place command login='' host disk port failed=0
   # shellcheck source-path=SCRIPTDIR source=../../docs/lib.sh
   . "$checkout/tests/docs/lib.sh"
   export -f apt
   make_the_place
   (cd "$checkout" && tried) >documented
   [[ -s documented ]] || fail 'no command was found'
-  while IFS=$'\t' read -r place command; do
+  while IFS=$'\t' read -r -u 3 place command; do
     say_and_prepare
     try || failed=$((failed + 1))
-  done <documented
+  done 3<documented
   log_out
   tgtd_stop
   leave_the_place
@@ -61,14 +61,23 @@ leave_the_place() {
 # ---- before a command ----
 
 say_and_prepare() {
+  echo "$SECONDS s: $place: $command"
+  prepare "$command"
+  export login disk port
+  host=$(srp_hosts | tail -n 1)
+  disk=$(basename "$(compgen -G "/sys/class/scsi_device/$host:0:0:1/device/block/sd*" || true)")
+  port=$(srp_port "$host")
+}
+
+# What a command needs. Most get a target with a disk and a session.
+prepare() {
   case $1 in
     apt* | cmake* | man\ * | modinfo* | contrib/*) return ;;
     # These go on where the command before them ended.
     *'--lun 1 --backing-store'* | *'--op bind'* | *--value\ ready | tgt-admin\ --ready* | *'lld --op start') return ;;
   esac
-  run_target
   case $1 in
-    tgt-admin\ --execute | *'--mode target --op new'* | *'--mode lld --op stop') no_targets; return ;;
+    tgt-admin\ --execute | *'--mode target --op new'* | *'--mode lld --op stop') run_target; no_targets; return ;;
   esac
   serve_target
   case $1 in
@@ -80,10 +89,14 @@ say_and_prepare() {
 
 run_target() { tgtd_answers || tgtd_start; }
 
+# The login string is made of the target's name and the machine's identity, and stays.
 serve_target() {
-  run_target
-  [[ -n $(targets) ]] || tgt-admin --execute
-  wait_for 30 has_login_string 1
+  if ! has_login_string 1 2>/dev/null; then
+    run_target
+    [[ -n $(targets) ]] || tgt-admin --execute
+    wait_for 30 has_login_string 1
+  fi
+  login=${login:-$(login_string 1)}
 }
 
 no_targets() {
@@ -115,12 +128,12 @@ log_out() {
 # What is different here: the target's identity, numbers that Linux and tgtd hand out, and words for a choice.
 # shellcheck disable=SC2016  # the shell that runs the command knows $login
 as_here() {
-  local sid
-  sid=$(number_after Session "$(srpadm --mode conn --op show 2>/dev/null || true)")
+  local sid=
+  [[ $1 != *--sid* ]] || sid=$(number_after Session "$(srpadm --mode conn --op show)")
   sed -E \
     -e "s/id_ext=[0-9a-f]{16},ioc_guid=[0-9a-f]{16},dest=$ipv4:5000/$login/" \
     -e "s,port-H:1,port-$host:1," \
-    -e "s,--sid 1,--sid ${sid:-1}," \
+    -e "s,--sid 1,--sid $sid," \
     -e 's,--value VALUE,--value all,' \
     -e 's,\<STRING\>,"$login",' <<<"$1"
 }
