@@ -85,6 +85,7 @@ TGT_FUNCTION(it_nexus_lookup, struct it_nexus*, (int, uint64_t))
 
 TGT_FUNCTION(target_cmd_queue, int, (int, struct scsi_cmd*))
 TGT_FUNCTION(target_cmd_done, void, (struct scsi_cmd*))
+TGT_FUNCTION(target_cmd_io_done, void, (struct scsi_cmd*, int))
 TGT_FUNCTION(target_mgmt_request, enum mgmt_req_result,
              (int, uint64_t, uint64_t, int, uint8_t*, uint64_t, int))
 

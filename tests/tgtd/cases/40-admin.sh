@@ -27,8 +27,8 @@ case_sys_update_of_unknown_name() {
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name no-such-name -v 1
   assert_logged 'srp: system parameter no-such-name=1 is unknown or no single value'
   refused 'invalid request|unknown parameter' srp --mode sys --op update --name State -v odd
-  refused 'unknown parameter' srp --mode sys --op update --name credits -v 64
-  assert_logged 'srp: system parameter credits=64 cannot be set while tgtd runs: set it in /etc/tgt/srp.conf'
+  refused 'supported' srp --mode sys --op update --name use_srq -v true
+  assert_logged 'srp: use_srq cannot change while tgtd runs: set it in /etc/tgt/srp.conf'
 }
 
 trace() { srp --mode sys --op show | sed -n 's/^    Trace: //p'; }
