@@ -57,7 +57,8 @@ sub inline {
   while ($text =~ /\G(?:`([^`]+)`|\*\*(.+?)\*\*|\[([^\]]+)\]\(([^)]+)\)|([^`*[]+|.))/gs) {
     $set .= defined $1 ? bold($1) : defined $2 ? bold($2) : defined $3 ? link_to($3, $4) : escaped($5);
   }
-  return $set;
+  # Inside a word the sign against hyphens would ask for one.
+  return join ' ', map {s/\\%//g ? "\\%$_" : $_} split / /, $set;
 }
 
 # A line of text that roff must not take for a request.
