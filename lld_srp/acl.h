@@ -37,9 +37,9 @@ enum class Admission : std::uint8_t {
 //   0x + up to 32 hex, 32 hex             initiator port identifier; shorter ones are those that
 //                                         begin with zeros
 //   16 hex, xxxx:xxxx:xxxx:xxxx           GUID half of the initiator port identifier or of the GID
-//   * and ? in any of these               wildcard; behind 0x over the 32 hex digits, else also over
-//                                         the GUIDs, GID and IPv6 address in groups of four digits,
-//                                         and the address as it is printed
+//   * and ? in any of these               wildcard; behind 0x over the 32 hex digits, else also
+//                                         over the GUIDs, GID and IPv6 address in groups of four
+//                                         digits, and over the address as it is printed
 // An entry that is none of these admits nobody. Eight groups of hex are always an address. A
 // leading ! makes sense in a list only, see acl_admits(); here it makes an entry none of these.
 Admission acl_entry_admits(std::string_view entry, const InitiatorIdentity& initiator);

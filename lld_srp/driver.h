@@ -32,8 +32,8 @@ class Driver {
 
   // tgtd destroys the target when this returns: its sessions end now.
   void remove_target(int tid) noexcept;
-  // Ends one session now, as far as tgtd has none of its commands; if that is wanted, a goodbye goes
-  // before, unless tgt-admin is waiting or the session is ending already.
+  // Ends one session now, as far as tgtd has none of its commands. A goodbye goes before, if it is
+  // wanted and neither tgt-admin is waiting nor the session is ending already.
   void remove_session(Session& session, const char* why) noexcept;
   // Ends all sessions, and says goodbye where that is wanted.
   void dismiss_everybody(const char* why) noexcept;
