@@ -65,9 +65,13 @@ node_down() {
   srp_logout "${hosts[$1]}"
 }
 
+# Unit attentions are taken note of, as a cluster's software does: tgtd tells all nexuses of a preemption.
 pr() {
-  local said
-  said=$(sg_persist --no-inquiry "${@:2}" "${disks[$1]}" 2>&1) || fail "node $1: sg_persist ${*:2}: $said"
+  local said try
+  for try in {1..8}; do
+    said=$(sg_persist --no-inquiry "${@:2}" "${disks[$1]}" 2>&1) && break
+    [[ $said == *'Unit attention'* && $try -lt 8 ]] || fail "node $1: sg_persist ${*:2}: $said"
+  done
   echo "$said"
 }
 
