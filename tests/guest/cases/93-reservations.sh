@@ -46,7 +46,7 @@ case_cluster() {
   refused_write 2
 
   pr 1 --out --clear --param-rk=0x1
-  assert_match 'keys, cleared' 'no registered reservation keys' "$(pr 2 --in --read-keys)"
+  assert_match 'keys, cleared' 'NO registered reservation keys' "$(pr 2 --in --read-keys)"
   writes 2
   node_down 1
   node_down 2
