@@ -16,7 +16,7 @@ bool is_hex(char letter) { return std::isxdigit(static_cast<unsigned char>(lette
 // The digits of "xxxx:xxxx:xxxx:xxxx", of plain digits with or without 0x; empty for other text.
 std::string guid_or_gid_digits(std::string_view text) {
   if (text.size() == guid_digits + 3 && std::ranges::count(text, ':') == 3) {
-    for (const std::size_t colon : {4, 9, 14}) {
+    for (const std::size_t colon : {4u, 9u, 14u}) {
       if (text[colon] != ':') return {};
     }
     std::string digits{text};
