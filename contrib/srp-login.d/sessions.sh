@@ -27,7 +27,7 @@ state_of() {
 }
 
 # The driver tells neither where a session leads nor our identifier extension, so we take a note. Numbers of hosts are
-# used again: the inode tells whether a note is of this session.
+# used again: the inode tells whether a note is of the same one.
 declare -A notes=()   # login strings, by host
 
 read_notes() {
