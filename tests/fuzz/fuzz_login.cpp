@@ -139,7 +139,7 @@ class World {
   void log_in();
   void repair(Bytes& data);
   void set_states(const InitiatorIdentity& initiator, bool from_ten, TargetPort* wanted);
-  void add_reasons_of_sessions(const LoginRequest& request, TargetPort& wanted);
+  void add_reasons_of_sessions(const LoginRequest& request, bool from_ten, TargetPort& wanted);
   void check_order(View data, LoginRequest& request);
   // False: the login is refused.
   bool check_verdict(const LoginRequest& request, const InitiatorIdentity& initiator,
@@ -155,11 +155,18 @@ class World {
   Reasons reasons_;  // for which the login must be refused
 };
 
-// A session that is there already, of one that may log in again.
+void set_address(InitiatorIdentity& initiator, const char* text) {
+  auto& address = reinterpret_cast<sockaddr_in&>(initiator.address);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = inet_addr(text);
+}
+
+// A session that is there already, of one that may log in again; from ten.
 void World::log_in() {
   TargetPort& port = *ports_.all()[dice().below(ports_.all().size())];
   InitiatorIdentity initiator;
   initiator.port_id = known_initiator(dice().below(3));
+  set_address(initiator, "10.1.2.3");
   if (port.live_session(initiator.port_id) != nullptr) return;
   Session& session = ports_.add_session(port, initiator);
   const std::size_t channels = dice().between(1, 3);
@@ -197,7 +204,8 @@ void World::set_states(const InitiatorIdentity& initiator, bool from_ten, Target
   }
 }
 
-void World::add_reasons_of_sessions(const LoginRequest& request, TargetPort& wanted) {
+void World::add_reasons_of_sessions(const LoginRequest& request, bool from_ten,
+                                    TargetPort& wanted) {
   const Login* mine = nullptr;
   for (const Login& login : logins_) {
     if (login.port == &wanted && login.session->initiator().port_id == request.initiator_port) {
@@ -206,6 +214,7 @@ void World::add_reasons_of_sessions(const LoginRequest& request, TargetPort& wan
   }
   const bool multi = request.action == wire::MultiChannelAction::multi;
   if (mine != nullptr && multi) {
+    if (!from_ten) reasons_.push_back(Reason::unable_to_associate);  // another host's session
     if (mine->channels >= settings_.channels_max) reasons_.push_back(Reason::channel_limit_reached);
     return;
   }
@@ -312,15 +321,13 @@ void World::judge(Bytes data) {
   InitiatorIdentity initiator;
   initiator.port_id = request.initiator_port;
   const bool from_ten = dice().chance(0.7);
-  auto& address = reinterpret_cast<sockaddr_in&>(initiator.address);
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = inet_addr(from_ten ? "10.1.2.3" : "192.0.2.1");
+  set_address(initiator, from_ten ? "10.1.2.3" : "192.0.2.1");
   check_entry(View{exact}.subspan(at::end), initiator);
   check_entry(View{exact}.first(at::initiator_port), initiator);
   const auto candidates = ports_.find(request.target_port, {});
   TargetPort* wanted = candidates.empty() ? nullptr : candidates.front();
   set_states(initiator, from_ten, wanted);
-  if (wanted != nullptr) add_reasons_of_sessions(request, *wanted);
+  if (wanted != nullptr) add_reasons_of_sessions(request, from_ten, *wanted);
   if (check_verdict(request, initiator, wanted)) check_rsp(exact, request, rules_, settings_);
 }
 
