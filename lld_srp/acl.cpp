@@ -75,6 +75,14 @@ constexpr bool is_hex(char letter) {
   return std::string_view{"0123456789abcdef"}.find(lower(letter)) != std::string_view::npos;
 }
 
+bool has_prefix(std::string_view entry) {
+  return entry.starts_with("0x") || entry.starts_with("0X");
+}
+
+std::string_view without_prefix(std::string_view entry) {
+  return entry.substr(has_prefix(entry) ? 2 : 0);
+}
+
 std::array<char, port_id_digits> digits_of(const PortId& id) {
   constexpr std::string_view hex = "0123456789abcdef";
   std::array<char, port_id_digits> digits;
@@ -138,11 +146,10 @@ bool is_guid(std::string_view entry) {
 }
 
 bool is_port_id(std::string_view entry) {
-  const bool prefixed = entry.starts_with("0x") || entry.starts_with("0X");
-  if (prefixed) entry.remove_prefix(2);
-  const bool fits =
-      prefixed ? !entry.empty() && entry.size() <= port_id_digits : entry.size() == port_id_digits;
-  return fits && std::ranges::all_of(entry, is_hex);
+  const std::string_view digits = without_prefix(entry);
+  const bool fits = has_prefix(entry) ? !digits.empty() && digits.size() <= port_id_digits
+                                      : digits.size() == port_id_digits;
+  return fits && std::ranges::all_of(digits, is_hex);
 }
 
 // True if the identifier ends in these digits, and all before them are zero.
@@ -163,15 +170,13 @@ bool guid_matches(std::string_view entry, const InitiatorIdentity& initiator) {
 }
 
 bool identifier_matches(std::string_view entry, const InitiatorIdentity& initiator) {
-  if (guid_matches(entry, initiator)) return true;
-  if (!is_port_id(entry)) return false;
-  if (entry.starts_with("0x") || entry.starts_with("0X")) entry.remove_prefix(2);
-  return ends_in(initiator.port_id, entry);
+  return guid_matches(entry, initiator) ||
+         (is_port_id(entry) && ends_in(initiator.port_id, without_prefix(entry)));
 }
 
 bool pattern_matches(std::string_view entry, const InitiatorIdentity& initiator) {
-  if (entry.starts_with("0x") || entry.starts_with("0X")) {
-    return glob_matches(entry.substr(2), to_string(initiator.port_id).substr(2));
+  if (has_prefix(entry)) {
+    return glob_matches(without_prefix(entry), to_string(initiator.port_id).substr(2));
   }
   return std::ranges::any_of(
       names_of(initiator), [entry](const std::string& name) { return glob_matches(entry, name); });
@@ -200,8 +205,8 @@ bool only_of(std::string_view text, std::string_view letters) {
 
 // Could the pattern match any of names_of()? A star may stand for several groups.
 bool is_sound_pattern(std::string_view pattern) {
-  const bool prefixed = pattern.starts_with("0x") || pattern.starts_with("0X");
-  if (prefixed) pattern.remove_prefix(2);
+  const bool prefixed = has_prefix(pattern);
+  pattern = without_prefix(pattern);
   const auto groups = [&](char separator, std::size_t min, std::size_t max, std::size_t count) {
     std::size_t seen = 0;
     const bool fit = all_groups(pattern, separator, [&](std::string_view group) {

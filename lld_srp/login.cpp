@@ -73,13 +73,10 @@ bool same_host(const InitiatorIdentity& a, const InitiatorIdentity& b) {
   return bytes_of(a.address) == bytes_of(b.address);
 }
 
-Session* find_session(const std::vector<TargetPort*>& candidates, const PortId& initiator,
-                      TargetPort*& owner) {
-  for (TargetPort* port : candidates) {
-    owner = port;
+Session* find_session(const std::vector<TargetPort*>& candidates, const PortId& initiator) {
+  for (const TargetPort* port : candidates) {
     if (Session* session = port->live_session(initiator)) return session;
   }
-  owner = nullptr;
   return nullptr;
 }
 
@@ -125,13 +122,15 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
     return refuse(Reason::unable_to_associate, shown(*port) + " and " + shown(*rival) +
                                                    " admit it alike: name it more exactly in one");
   }
-  TargetPort* owner = nullptr;
-  Session* const session = find_session(candidates, initiator.port_id, owner);
+  Session* const session = find_session(candidates, initiator.port_id);
   const bool joins = session != nullptr && request.action == wire::MultiChannelAction::multi;
-  if (joins && (owner != port || !same_host(session->initiator(), initiator))) {
+  const TargetPort* const owner = joins ? ports.find(session->nexus().tid()) : port;
+  if (owner != port) {
+    return refuse(Reason::unable_to_associate, "its session is at " + shown(*owner));
+  }
+  if (joins && !same_host(session->initiator(), initiator)) {
     return refuse(Reason::unable_to_associate,
-                  "its session is " + std::string{owner != port ? "at " : "another host's, at "} +
-                      shown(*owner));
+                  "its session is another host's, at " + shown(*owner));
   }
   const std::string* seen = ports.seen().find(port->id(), initiator.port_id);
   if (seen != nullptr && *seen != port->name() && settings.regroup_s != 0) {

@@ -27,15 +27,7 @@ constexpr unsigned short did_time_out = 0x03;
 constexpr unsigned short driver_error_mask = 0x07;
 
 scsi_lu* unit_of(int fd) noexcept {
-  scsi_lu* found = nullptr;
-  find_in_list<target>(driver_table.target_list, offsetof(target, lld_siblings),
-                       [fd, &found](target& t) {
-                         found = find_in_list<scsi_lu>(
-                             t.device_list, offsetof(scsi_lu, device_siblings),
-                             [fd](const scsi_lu& lu) { return lu.fd == fd && is_passthrough(lu); });
-                         return found != nullptr;
-                       });
-  return found;
+  return find_lu_of_any([fd](const scsi_lu& lu) { return lu.fd == fd && is_passthrough(lu); });
 }
 
 void set_moved(scsi_data_buffer& side, std::uint32_t bytes) noexcept {

@@ -63,15 +63,10 @@ bool reads_past_end(const scsi_lu& lu, std::span<const std::uint8_t> cdb) noexce
 bool moves_medium_in_use(std::span<const std::uint8_t> cdb) noexcept {
   constexpr std::uint8_t op_move_medium = 0xa5;
   if (cdb[0] != op_move_medium) return false;
-  const auto in_use = [](const scsi_lu& lu) {
-    return lu.attrs.removable != 0 && lu.cmd_queue.active_cmd != 0 &&
-           device_type(lu) != DeviceType::changer;
-  };
-  return find_in_list<target>(
-             driver_table.target_list, offsetof(target, lld_siblings), [&in_use](target& t) {
-               return find_in_list<scsi_lu>(t.device_list, offsetof(scsi_lu, device_siblings),
-                                            in_use) != nullptr;
-             }) != nullptr;
+  return find_lu_of_any([](const scsi_lu& lu) {
+           return lu.attrs.removable != 0 && lu.cmd_queue.active_cmd != 0 &&
+                  device_type(lu) != DeviceType::changer;
+         }) != nullptr;
 }
 
 bool make_aio_write(const scsi_lu& lu, std::span<std::uint8_t> cdb) noexcept {

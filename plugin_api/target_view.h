@@ -43,6 +43,18 @@ inline scsi_lu* find_lu(target& t, std::uint64_t lun) noexcept {
                                [lun](const scsi_lu& lu) { return lu.lun == lun; });
 }
 
+// A unit of any of our targets for which match(scsi_lu&) holds; null if there is none.
+template <class Match>
+scsi_lu* find_lu_of_any(Match&& match) {
+  scsi_lu* found = nullptr;
+  (void)find_in_list<target>(
+      driver_table.target_list, offsetof(target, lld_siblings), [&](target& t) {
+        found = find_in_list<scsi_lu>(t.device_list, offsetof(scsi_lu, device_siblings), match);
+        return found != nullptr;
+      });
+  return found;
+}
+
 // Name of the backing store type ("rdwr", "null" ...); empty for a unit that has none.
 inline std::string_view bs_name(const scsi_lu& lu) noexcept {
   return lu.bst && lu.bst->bs_name ? std::string_view{lu.bst->bs_name} : std::string_view{};
