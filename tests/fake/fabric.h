@@ -89,8 +89,8 @@ struct CompChannel : ibv_comp_channel {
 struct Completion {
   ibv_wc wc;
   Qp* qp;
-  unsigned send_places;  // that polling it gives back
-  unsigned receive_places;
+  unsigned send_places;     // that polling it gives back
+  unsigned receive_places;  // none, if the receive was a shared one
 };
 
 struct Cq : ibv_cq {

@@ -371,7 +371,7 @@ void InitiatorChannel::abort(const SentCommand& command) {
 bool InitiatorChannel::target_has_seen_all() const {
   if (connection == nullptr || connection->qp == nullptr || !connection->wire.empty()) return false;
   for (const Completion& entry : static_cast<Cq*>(connection->qp->recv_cq)->entries) {
-    if (entry.receive_places != 0) return false;
+    if (entry.send_places == 0) return false;  // a receive
   }
   return true;
 }
