@@ -1,6 +1,7 @@
 #include "lld_srp/address.h"
 
 #include <arpa/inet.h>
+#include <infiniband/ib.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -17,6 +18,7 @@ constexpr Bytes16 mapped_ipv4{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0,
 }  // namespace
 
 std::string to_string(const sockaddr_storage& address) {
+  if (address.ss_family == AF_IB) return address_text(*bytes_of(address));
   if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return "?";
   char host[NI_MAXHOST];
   const socklen_t bytes =
@@ -27,6 +29,7 @@ std::string to_string(const sockaddr_storage& address) {
 }
 
 std::string with_port(const std::string& address, unsigned port) {
+  if (port == 0) return address;
   const std::string suffix = ":" + std::to_string(port);
   return address.find(':') == std::string::npos ? address + suffix : "[" + address + "]" + suffix;
 }
@@ -60,6 +63,12 @@ std::optional<Bytes16> bytes_of(const sockaddr_storage& storage) {
     sockaddr_in6 ipv6;
     std::memcpy(&ipv6, &storage, sizeof ipv6);
     std::memcpy(address.data(), &ipv6.sin6_addr, sizeof ipv6.sin6_addr);
+    return address;
+  }
+  if (storage.ss_family == AF_IB) {
+    sockaddr_ib gid;
+    std::memcpy(&gid, &storage, sizeof gid);
+    std::memcpy(address.data(), &gid.sib_addr, sizeof gid.sib_addr);
     return address;
   }
   return std::nullopt;

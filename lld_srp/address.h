@@ -11,9 +11,9 @@
 
 namespace srp {
 
-// "10.0.0.1" or "fe80::1%eth0"; "?" for other families. No port.
+// "10.0.0.1", "fe80::1%eth0", a GID as an IPv6 address; "?" for other families. No port.
 std::string to_string(const sockaddr_storage& address);
-// "10.0.0.1:5000" or "[fe80::1%eth0]:5000".
+// "10.0.0.1:5000" or "[fe80::1%eth0]:5000"; port 0: the address alone.
 std::string with_port(const std::string& address, unsigned port);
 
 // An IPv6 address or a GID, in wire order. IPv4 is held as ::ffff:a.b.c.d, so that a peer of a
@@ -23,7 +23,7 @@ using Bytes16 = std::array<std::uint8_t, 16>;
 bool is_ipv4(const Bytes16& address);
 // Dotted quad, or IPv6 with or without brackets; nothing else, no scope.
 std::optional<Bytes16> address_from_text(std::string_view text);
-// Nothing for other families.
+// Of AF_IB the GID. Nothing for other families.
 std::optional<Bytes16> bytes_of(const sockaddr_storage& address);
 // As inet_ntop() writes it, lower case; dotted where it is IPv4.
 std::string address_text(const Bytes16& address);

@@ -187,7 +187,7 @@ bool for_each_portal(std::string_view params, Act&& act) {
     const auto portal = portal_from_text(one);
     if (!portal) {
       log_error(
-          "portal %.*s: not an address: use 10.0.0.1, 10.0.0.1:5000, [fe80::1%%eth0]:5000 or *",
+          "portal %.*s: not an address: use 10.0.0.1, 10.0.0.1:5000, [fe80::1%%eth0]:5000, ib or *",
           static_cast<int>(one.size()), one.data());
       return false;
     }

@@ -169,15 +169,18 @@ TaskRequest parse_task(Iu iu) noexcept {
           wire.task_tag};
 }
 
-std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) noexcept {
-  using Reason = wire::LoginRejReason;
-  request = {};
-  if (private_data.size() >= sizeof request.tag) {
-    std::memcpy(request.tag.bytes.data(), private_data.data(), sizeof request.tag);
+namespace {
+
+// The fields of either form. False: private_data is too short for it; its tag is taken anyhow.
+template <class Form>
+bool read_login(Iu private_data, LoginRequest& request, std::uint8_t& opcode) noexcept {
+  constexpr std::size_t tag_at = offsetof(Form, tag);
+  if (private_data.size() >= tag_at + sizeof request.tag) {
+    std::memcpy(request.tag.bytes.data(), private_data.data() + tag_at, sizeof request.tag);
   }
-  const auto* wire = Cursor{private_data}.take<wire::LoginReqRdma>();
-  if (wire == nullptr)
-    return LoginFault{Reason::unspecified, "login request shorter than 56 bytes"};
+  const auto* wire = Cursor{private_data}.take<Form>();
+  if (wire == nullptr) return false;
+  opcode = wire->opcode;
   request.required_formats = wire->required_formats;
   request.max_iu_bytes = wire->max_iu_bytes;
   request.initiator_port = wire->initiator_port;
@@ -188,8 +191,23 @@ std::optional<LoginFault> parse_login(Iu private_data, LoginRequest& request) no
   request.solicited_credits = (wire->flags & wire::solicited_cred_req) != 0;
   request.immediate = (wire->flags & wire::immediate_requested) != 0;
   request.immediate_offset = wire->immediate_offset;
+  return true;
+}
 
-  if (wire->opcode != static_cast<std::uint8_t>(wire::Opcode::login_req)) {
+}  // namespace
+
+std::optional<LoginFault> parse_login(Iu private_data, LoginForm form,
+                                      LoginRequest& request) noexcept {
+  using Reason = wire::LoginRejReason;
+  request = {};
+  std::uint8_t opcode = 0;
+  if (form == LoginForm::ib_cm) {
+    if (!read_login<wire::LoginReq>(private_data, request, opcode))
+      return LoginFault{Reason::unspecified, "login request shorter than 64 bytes"};
+  } else if (!read_login<wire::LoginReqRdma>(private_data, request, opcode)) {
+    return LoginFault{Reason::unspecified, "login request shorter than 56 bytes"};
+  }
+  if (opcode != static_cast<std::uint8_t>(wire::Opcode::login_req)) {
     return LoginFault{Reason::unspecified, "not an SRP_LOGIN_REQ"};
   }
   if (request.action != wire::MultiChannelAction::single &&

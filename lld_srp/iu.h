@@ -75,7 +75,13 @@ CmdAddress address_of_cmd(Iu iu) noexcept;
 // Precondition: classify() said tsk_mgmt.
 TaskRequest parse_task(Iu iu) noexcept;
 
-// SRP_LOGIN_REQ in the form that travels in RDMA/CM private data.
+// The layouts that SRP_LOGIN_REQ comes in. Its bytes do not tell which: how it was sent does.
+enum class LoginForm : std::uint8_t {
+  rdma_cm,  // 56 bytes, wire::LoginReqRdma
+  ib_cm,    // 64 bytes, wire::LoginReq
+};
+
+// SRP_LOGIN_REQ, in either form.
 struct LoginRequest {
   wire::Tag tag;
   std::uint16_t required_formats;
@@ -96,8 +102,8 @@ struct LoginFault {
 };
 
 // What is wrong with the request by itself, or nothing. request.tag is set whenever private_data
-// holds one. Shorter data than 56 bytes is refused, longer data is cut (InfiniBand pads).
-[[nodiscard]] std::optional<LoginFault> parse_login(Iu private_data,
+// holds one. Shorter data than the form has is refused, longer data is cut (InfiniBand pads).
+[[nodiscard]] std::optional<LoginFault> parse_login(Iu private_data, LoginForm form,
                                                     LoginRequest& request) noexcept;
 
 wire::LoginRej build_login_rej(const wire::Tag& tag, wire::LoginRejReason reason) noexcept;

@@ -1,6 +1,5 @@
 #include "lld_srp/listener.h"
 
-#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -10,6 +9,7 @@
 
 #include "lld_srp/address.h"
 #include "lld_srp/completion.h"
+#include "lld_srp/infiniband.h"
 #include "lld_srp/limits.h"
 
 namespace srp {
@@ -24,7 +24,8 @@ struct AddrinfoDeleter {
 };
 
 // Throws std::runtime_error for what is not a numeric address.
-std::unique_ptr<addrinfo, AddrinfoDeleter> resolve(const Portal& portal) {
+sockaddr_storage resolve(const Portal& portal) {
+  if (portal.address == infiniband_portal) return infiniband_address(portal.port);
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
@@ -32,7 +33,10 @@ std::unique_ptr<addrinfo, AddrinfoDeleter> resolve(const Portal& portal) {
   const int error =
       getaddrinfo(portal.address.c_str(), std::to_string(portal.port).c_str(), &hints, &info);
   if (error != 0) throw std::runtime_error(gai_strerror(error));
-  return std::unique_ptr<addrinfo, AddrinfoDeleter>{info};
+  const std::unique_ptr<addrinfo, AddrinfoDeleter> owner{info};
+  sockaddr_storage address{};
+  std::memcpy(&address, info->ai_addr, info->ai_addrlen);
+  return address;
 }
 
 }  // namespace
@@ -80,7 +84,7 @@ bool Listener::add_portal(const Portal& portal) {
   const std::uint16_t port = portal.port ? portal.port : settings_.rdma_cm_port;
   std::vector<Portal> wanted;
   if (portal.address.empty()) {
-    wanted = {{any_ipv4, port}, {any_ipv6, port}};
+    wanted = {{any_ipv4, port}, {any_ipv6, port}, {infiniband_portal, port}};
   } else {
     wanted = {{portal.address, port}};
   }
@@ -130,23 +134,30 @@ std::vector<Listener::Access> Listener::reachable() {
   if (getifaddrs(&list) != 0) return found;
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{list, freeifaddrs};
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr) continue;
-    const int family = entry->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    const auto path = path_to(*entry->ifa_addr);
-    if (!path) continue;
-    sockaddr_storage address{};
-    std::memcpy(&address, entry->ifa_addr,
-                family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-    const std::string text = to_string(address);
-    for (const ListeningPortal& portal : portals_) {
-      const bool any = portal.portal.address == (family == AF_INET ? any_ipv4 : any_ipv6);
-      if (portal.id && (any || portal.portal.address == text)) {
-        found.push_back({{text, portal.portal.port}, *path});
-      }
-    }
+    if (entry->ifa_addr != nullptr) add_reachable(*entry, found);
+  }
+  for (const ListeningPortal& portal : portals_) {
+    if (!portal.id || portal.portal.address != infiniband_portal) continue;
+    for (Path& path : infiniband_paths()) found.push_back({portal.portal, std::move(path)});
   }
   return found;
+}
+
+void Listener::add_reachable(const ifaddrs& entry, std::vector<Access>& found) {
+  const int family = entry.ifa_addr->sa_family;
+  if (family != AF_INET && family != AF_INET6) return;
+  const auto path = path_to(*entry.ifa_addr);
+  if (!path) return;
+  sockaddr_storage address{};
+  std::memcpy(&address, entry.ifa_addr,
+              family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+  const std::string text = to_string(address);
+  for (const ListeningPortal& portal : portals_) {
+    const bool any = portal.portal.address == (family == AF_INET ? any_ipv4 : any_ipv6);
+    if (portal.id && (any || portal.portal.address == text)) {
+      found.push_back({{text, portal.portal.port}, *path});
+    }
+  }
 }
 
 std::optional<Path> Listener::path_to(const sockaddr& address) {
@@ -205,17 +216,18 @@ void Listener::report(const std::string& problem) {
 }
 
 void Listener::listen(ListeningPortal& portal) {
-  const auto address = resolve(portal.portal);
+  sockaddr_storage address = resolve(portal.portal);
   rdma_cm_id* raw = nullptr;
-  verbs::require(rdma_create_id(channel_.get(), &raw, nullptr, RDMA_PS_TCP), "rdma_create_id");
+  const auto space = address.ss_family == AF_IB ? RDMA_PS_IB : RDMA_PS_TCP;
+  verbs::require(rdma_create_id(channel_.get(), &raw, nullptr, space), "rdma_create_id");
   verbs::CmId id{raw};
   int on = 1;
   (void)rdma_set_option(raw, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
-  if (address->ai_family == AF_INET6) {
+  if (address.ss_family == AF_INET6) {
     verbs::require(rdma_set_option(raw, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &on, sizeof on),
                    "rdma_set_option");
   }
-  verbs::require(rdma_bind_addr(raw, address->ai_addr), "rdma_bind_addr");
+  verbs::require(rdma_bind_addr(raw, reinterpret_cast<sockaddr*>(&address)), "rdma_bind_addr");
   if (raw->verbs != nullptr) device_watch_.saw(*raw->verbs);
   verbs::require(rdma_listen(raw, listen_backlog), "rdma_listen");
   portal.id = std::move(id);
@@ -270,7 +282,8 @@ void Listener::on_connect_request(CmEvent& event) {
   const Path path = path_of(*event.id);
   InitiatorIdentity initiator{{}, path.peer, path.peer_gid};
   LoginRequest request;
-  const auto fault = parse_login({event.private_data.data(), event.private_bytes}, request);
+  const auto fault = parse_login({event.private_data.data(), event.private_bytes},
+                                 path.by_gid() ? LoginForm::ib_cm : LoginForm::rdma_cm, request);
   trace(Trace::login,
         "login request of %s: IU %u bytes, formats 0x%04x, action %u, immediate %d, READs %u",
         to_string(request.initiator_port).c_str(), request.max_iu_bytes, request.required_formats,

@@ -5,6 +5,8 @@
 // kept for `tgtadm --mode portal --op show`.
 #pragma once
 
+#include <ifaddrs.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,7 +21,7 @@ namespace srp {
 
 // One listening address and port.
 struct ListeningPortal {
-  Portal portal;  // address "0.0.0.0" or "::" for all of a family
+  Portal portal;  // address "0.0.0.0", "::" or "ib" for all of a family
   verbs::CmId id;
   bool optional = false;  // made for "all addresses": a host without that family is no error
   std::string problem;    // why it does not listen; empty if it does
@@ -42,7 +44,7 @@ class Listener {
   void finish_closing() noexcept;
   // Where an initiator can log in.
   struct Access {
-    Portal portal;  // a numeric address of this host
+    Portal portal;  // a numeric address of this host, or "ib" where path is by_gid()
     Path path;      // the local end of what comes in there
   };
   [[nodiscard]] std::vector<Access> reachable();
@@ -64,6 +66,7 @@ class Listener {
   struct CmEvent;
 
   [[nodiscard]] std::optional<Path> path_to(const sockaddr& address);
+  void add_reachable(const ifaddrs& entry, std::vector<Access>& found);
   void activate();
   void report(const std::string& problem);
   void listen(ListeningPortal& portal);

@@ -56,18 +56,6 @@ std::string nobody_admits(const std::vector<TargetPort*>& candidates) {
          std::to_string(candidates.front()->tid()) + " -Q or -I";
 }
 
-// Partitions are compared without the bit that tells full members from limited ones.
-bool in_partition(const TargetPort& port, const Path& path, const Settings& settings) {
-  constexpr unsigned partition = 0x7fff;
-  for (const TargetSettings& target : settings.targets) {
-    if (target.name != port.name() || target.pkeys.empty()) continue;
-    return std::ranges::any_of(target.pkeys, [&path](std::uint16_t pkey) {
-      return (pkey & partition) == (path.pkey & partition);
-    });  // iWARP's connections are in none
-  }
-  return true;
-}
-
 // An initiator port is one host's; its address may be claimed, but not by mistake.
 bool same_host(const InitiatorIdentity& a, const InitiatorIdentity& b) {
   return bytes_of(a.address) == bytes_of(b.address);
@@ -143,7 +131,7 @@ LoginVerdict judge_login(const LoginRequest& request, const InitiatorIdentity& i
   if (tgt::tgt_get_target_state(port->tid()) != tgt::SCSI_TARGET_READY) {
     return refuse(Reason::insufficient_resources, shown(*port) + " is offline");
   }
-  if (!in_partition(*port, path, settings)) {
+  if (!port->in_partition(path)) {
     char pkey[8];
     std::snprintf(pkey, sizeof pkey, "0x%04x", path.pkey);
     return refuse(Reason::unable_to_associate, shown(*port) + ": its partition " + pkey +

@@ -6,6 +6,20 @@
 
 namespace srp {
 
+void describe_port(ibv_context& context, std::uint8_t port, Path& path) {
+  ibv_gid first{};
+  static_assert(sizeof path.port_gid == sizeof first.raw);
+  if (ibv_query_gid(&context, port, 0, &first) == 0) {
+    std::memcpy(path.port_gid.data(), first.raw, path.port_gid.size());
+  }
+  path.device_port = port;
+  path.device = ibv_get_device_name(context.device);
+  const std::uint64_t guid = ibv_get_device_guid(context.device);  // big endian
+  for (std::size_t i = 0; i < sizeof guid; ++i) {
+    path.node_guid = path.node_guid << 8 | reinterpret_cast<const std::uint8_t*>(&guid)[i];
+  }
+}
+
 Path path_of(rdma_cm_id& id) {
   Path path;
   const rdma_addr& addr = id.route.addr;
@@ -20,16 +34,7 @@ Path path_of(rdma_cm_id& id) {
   if (id.verbs->device->transport_type != IBV_TRANSPORT_IWARP) {
     path.pkey = ntohs(addr.addr.ibaddr.pkey);
   }
-  ibv_gid first{};
-  static_assert(sizeof path.port_gid == sizeof first.raw);
-  if (ibv_query_gid(id.verbs, id.port_num, 0, &first) == 0) {
-    std::memcpy(path.port_gid.data(), first.raw, path.port_gid.size());
-  }
-  path.device = ibv_get_device_name(id.verbs->device);
-  const std::uint64_t guid = ibv_get_device_guid(id.verbs->device);  // big endian
-  for (std::size_t i = 0; i < sizeof guid; ++i) {
-    path.node_guid = path.node_guid << 8 | reinterpret_cast<const std::uint8_t*>(&guid)[i];
-  }
+  describe_port(*id.verbs, id.port_num, path);
   return path;
 }
 

@@ -37,6 +37,7 @@ ParsedPortal parse_ipv6_address(const std::string& text) {
 
 ParsedPortal parse_host(const std::string& host) {
   if (host == "*") return {};
+  if (host == infiniband_portal) return {{host, 0}};
   if (host.starts_with('[')) return parse_ipv6_address(host.substr(1, host.size() - 2));
   in_addr address{};
   if (inet_pton(AF_INET, host.c_str(), &address) != 1) return {{}, "not a numeric address"};

@@ -8,9 +8,13 @@
 
 namespace srp {
 
-// An empty address means all of them, IPv4 and IPv6.
+// The address that stands for all InfiniBand ports, reached by their GIDs.
+inline constexpr const char* infiniband_portal = "ib";
+
+// An empty address means all of them: IPv4, IPv6 and InfiniBand's.
 struct Portal {
-  std::string address;     // numeric, as inet_ntop writes it; with %interface where link-local
+  // Numeric, as inet_ntop writes it; with %interface where link-local. Or infiniband_portal.
+  std::string address;
   std::uint16_t port = 0;  // never 0 in Settings: rdma_cm_port where the file gives none
 
   bool operator==(const Portal&) const = default;
@@ -21,7 +25,7 @@ struct ParsedPortal {
   const char* wrong = nullptr;  // why the text is no portal; null: it is one
 };
 
-// "10.0.0.1", "10.0.0.1:5001", "[fe80::1%eth0]:5000", "*", "*:5001".
+// "10.0.0.1", "10.0.0.1:5001", "[fe80::1%eth0]:5000", "ib", "ib:5001", "*", "*:5001".
 ParsedPortal parse_portal(const std::string& text);
 // The same where nobody asks why; nothing for all other texts.
 std::optional<Portal> portal_from_text(std::string_view text);

@@ -1,8 +1,10 @@
 #include "lld_srp/show.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "lld_srp/address.h"
+#include "lld_srp/infiniband.h"
 #include "plugin_api/log.h"
 #include "plugin_api/target_view.h"
 #include "plugin_api/trace_flags.h"
@@ -90,8 +92,11 @@ std::string failure_text(const FailedCommand& failed) {
 std::string login_text(const TargetPort& port, const Listener::Access& access) {
   const auto id = port.id_over(access.path);
   if (!id) return {};
-  return "id_ext=" + hex64(id_ext(*id)) + ",ioc_guid=" + hex64(ioc_guid(*id)) +
-         ",dest=" + with_port(access.portal.address, access.portal.port);
+  const std::string target = "id_ext=" + hex64(id_ext(*id)) + ",ioc_guid=" + hex64(ioc_guid(*id));
+  if (!access.path.by_gid())
+    return target + ",dest=" + with_port(access.portal.address, access.portal.port);
+  if (!port.in_partition(access.path)) return {};
+  return target + "," + infiniband_destination(access.path, access.portal.port);
 }
 
 void show_system(Driver& driver, tgt::concat_buf* out) {
@@ -120,14 +125,18 @@ void show_system(Driver& driver, tgt::concat_buf* out) {
 void show_portals(Driver& driver, tgt::concat_buf* out) {
   Listener* listener = driver.listener();
   if (listener == nullptr) return;
+  const auto accesses = listener->reachable();
+  const bool infiniband =
+      std::ranges::any_of(accesses, [](const auto& access) { return access.path.by_gid(); });
   for (const auto& portal : listener->portals()) {
     const bool listening = portal.id != nullptr;
     const std::string& problem = portal.problem.empty() ? listener->problem() : portal.problem;
+    const bool unused = portal.portal.address == infiniband_portal && !infiniband;
     concat_printf(out, "Portal: %s%s%s\n",
                   with_port(portal.portal.address, portal.portal.port).c_str(),
-                  listening ? "" : " not listening: ", listening ? "" : problem.c_str());
+                  !listening ? " not listening: " : (unused ? " (no InfiniBand port here)" : ""),
+                  listening ? "" : problem.c_str());
   }
-  const auto accesses = listener->reachable();
   for (const auto& port : driver.ports().all()) {
     if (!port->retired()) show_logins(*port, accesses, out);
   }

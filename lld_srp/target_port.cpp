@@ -89,6 +89,15 @@ std::optional<PortId> TargetPort::id_over(const Path& path) const {
   return identity_.by_node_guid ? port_id(path.node_guid, path.node_guid) : identity_.id;
 }
 
+// Partitions are compared without the bit that tells full members from limited ones.
+bool TargetPort::in_partition(const Path& path) const noexcept {
+  constexpr unsigned partition = 0x7fff;
+  const auto is_path_s = [&path](std::uint16_t pkey) {
+    return (pkey & partition) == (path.pkey & partition);
+  };
+  return identity_.pkeys.empty() || std::ranges::any_of(identity_.pkeys, is_path_s);
+}
+
 Session* TargetPort::live_session(const PortId& initiator) const noexcept {
   for (const auto& session : sessions_) {
     if (session->initiator().port_id == initiator && session->live()) return session.get();
@@ -202,6 +211,7 @@ PortIdentity TargetPorts::identity_of(const std::string& name) const {
     if (target.name != name) continue;
     id_ext = target.id_ext;
     ioc_guid = target.ioc_guid;
+    identity.pkeys = target.pkeys;
   }
   identity.by_node_guid =
       identity.port_name && !settings_.srpt_service_guid && !id_ext && !ioc_guid;

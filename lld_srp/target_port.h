@@ -57,6 +57,7 @@ struct PortIdentity {
   std::optional<PortName> port_name;  // set: served by that port of a device only
   // The node GUID of the device, twice, stands for id, as with ib_srpt.
   bool by_node_guid = false;
+  std::vector<std::uint16_t> pkeys;  // partitions it may be reached in; empty: all
 };
 
 class TargetPort {
@@ -74,6 +75,8 @@ class TargetPort {
   [[nodiscard]] bool by_node_guid() const noexcept { return identity_.by_node_guid; }
   // Its identifier for initiators that come over path; nothing where it does not serve that.
   [[nodiscard]] std::optional<PortId> id_over(const Path& path) const;
+  // Is path in one of the partitions that it may be reached in? iWARP knows none.
+  [[nodiscard]] bool in_partition(const Path& path) const noexcept;
   [[nodiscard]] const std::vector<std::unique_ptr<Session>>& sessions() const noexcept {
     return sessions_;
   }

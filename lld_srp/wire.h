@@ -133,14 +133,31 @@ inline constexpr std::uint8_t out_under = 0x08;
 inline constexpr std::uint8_t in_over = 0x10;
 inline constexpr std::uint8_t in_under = 0x20;
 
-// SRP_LOGIN_REQ as it travels in an RDMA/CM connection request, where 56 bytes are left for it
+// SRP_LOGIN_REQ as the standard has it, in a connection request of InfiniBand's own CM.
+struct LoginReq {
+  std::uint8_t opcode;
+  std::uint8_t reserved1[7];
+  Tag tag;
+  Be32 max_iu_bytes;  // REQUESTED MAXIMUM INITIATOR TO TARGET IU LENGTH
+  std::uint8_t reserved2[4];
+  Be16 required_formats;
+  std::uint8_t flags;
+  std::uint8_t reserved3;
+  Be16 immediate_offset;  // SRP-2
+  std::uint8_t reserved4[2];
+  PortId initiator_port;
+  PortId target_port;
+};
+static_assert(sizeof(LoginReq) == 64 && alignof(LoginReq) == 1);
+
+// The same as it travels in an RDMA/CM connection request, where 56 bytes are left for it
 // (Linux, struct srp_login_req_rdma).
 struct LoginReqRdma {
   Tag tag;
   Be16 required_formats;
   std::uint8_t flags;
   std::uint8_t opcode;
-  Be32 max_iu_bytes;  // REQUESTED MAXIMUM INITIATOR TO TARGET IU LENGTH
+  Be32 max_iu_bytes;
   PortId initiator_port;
   PortId target_port;
   Be16 immediate_offset;

@@ -31,7 +31,8 @@ void CmConnection::add_choices(Choices& choices) {
 
 void CmConnection::request_arrives() {
   requested = true;
-  CmId* listener = hca->present ? the_world().cm->listener(request.port) : nullptr;
+  const bool by_gid = request.destination.ss_family == AF_IB;
+  CmId* listener = hca->present ? the_world().cm->listener(request.port, by_gid) : nullptr;
   if (listener == nullptr) {
     answer(CmMessage::rej, rej_invalid_service_id);
     return;
@@ -45,6 +46,7 @@ void CmConnection::request_arrives() {
   id->connection = this;
   id->route.addr.src_storage = request.destination;
   id->route.addr.dst_storage = request.source;
+  if (by_gid) id->route.addr.addr.ibaddr.pkey = htons(0xffff);
   CmEvent& event = cm.raise(*id, RDMA_CM_EVENT_CONNECT_REQUEST);
   event.listen_id = listener;
   event.counted_on = listener;
@@ -152,11 +154,11 @@ CmConnection& Cm::connect(Peer& peer, Hca& hca, ConnectRequest request) {
   return connection;
 }
 
-CmId* Cm::listener(std::uint16_t port) const {
+CmId* Cm::listener(std::uint16_t port, bool by_gid) const {
   for (const auto& id : ids) {
-    if (id->state == State::listening && ntohs(id->route.addr.src_sin.sin_port) == port) {
-      return id.get();
-    }
+    const sockaddr_storage& address = id->route.addr.src_storage;
+    const bool fits = (address.ss_family == AF_IB) == by_gid && port_of(address) == port;
+    if (id->state == State::listening && fits) return id.get();
   }
   return nullptr;
 }

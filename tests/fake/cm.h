@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/fake/fabric.h"
+#include "tests/fake/infiniband.h"
 
 namespace srp::fake {
 
@@ -102,7 +103,7 @@ class Cm {
 
   // Sends a connection request to the driver's listener on that port.
   CmConnection& connect(Peer& peer, Hca& hca, ConnectRequest request);
-  [[nodiscard]] CmId* listener(std::uint16_t port) const;
+  [[nodiscard]] CmId* listener(std::uint16_t port, bool by_gid = false) const;
   // Tells the identifiers on a device that goes away.
   void on_removal(Hca& hca);
   void add_choices(Choices& choices);

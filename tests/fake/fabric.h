@@ -37,6 +37,8 @@ class Hca {
   std::uint32_t message_bytes_max = 1U << 31;
   std::uint32_t inline_bytes_max = 256;
   bool present = true;
+  bool infiniband = false;  // the link layer of its port; else Ethernet
+  std::vector<std::uint16_t> pkeys{0xffff};
   bool silent = false;                  // removed, and nothing that was posted is flushed
   std::unique_ptr<Context> cm_context;  // librdmacm's own
 };

@@ -18,7 +18,7 @@ Random& dice() { return the_world().random; }
 }  // namespace
 
 Initiator::Initiator(unsigned initiator_number, Host& shared)
-    : number(initiator_number), host(shared) {
+    : number(initiator_number), host(shared), by_gid(dice().chance(0.3)) {
   port_id[7] = static_cast<std::uint8_t>(number);
   port_id[8] = 0x02;
   port_id[15] = static_cast<std::uint8_t>(number);
@@ -93,7 +93,7 @@ wire::LoginReqRdma InitiatorChannel::login_request(wire::MultiChannelAction want
   return request;
 }
 
-void InitiatorChannel::connect(Bytes private_data) {
+void InitiatorChannel::connect(Bytes private_data, bool by_gid) {
   ConnectRequest request;
   request.port = owner.host.port;
   request.private_data = std::move(private_data);
@@ -106,6 +106,10 @@ void InitiatorChannel::connect(Bytes private_data) {
   destination.sin_family = AF_INET;
   destination.sin_port = htons(owner.host.port);
   destination.sin_addr.s_addr = htonl(0x0a000001);
+  if (by_gid) {
+    request.source = gid_address(1, static_cast<std::uint8_t>(owner.number));
+    request.destination = gid_address(0, 1);
+  }
   Hca& hca = *owner.host.hcas[dice().below(owner.host.hcas.size())];
   connection = &the_world().cm->connect(*this, hca, std::move(request));
 }
@@ -114,14 +118,21 @@ void InitiatorChannel::login(wire::MultiChannelAction wanted) {
   action = wanted;
   trace("initiator %u channel %u: login to target %d, action %d", owner.number, number, site.tid,
         static_cast<int>(wanted));
-  const wire::LoginReqRdma request = login_request(wanted);
+  log_in_with(login_request(wanted), ~std::size_t{0});
+}
+
+// In the form that belongs to its connection manager, cut to bytes_max.
+void InitiatorChannel::log_in_with(const wire::LoginReqRdma& request, std::size_t bytes_max) {
+  asked_ = request;
   const auto bytes = bytes_of(request);
-  connect({bytes.begin(), bytes.end()});
+  Bytes data = owner.by_gid ? in_ib_form(request) : Bytes{bytes.begin(), bytes.end()};
+  data.resize(std::min(data.size(), bytes_max));
+  connect(std::move(data), owner.by_gid);
 }
 
 void InitiatorChannel::login_with_nonsense() {
   wire::LoginReqRdma request = login_request(wire::MultiChannelAction::single);
-  std::size_t length = sizeof request;
+  std::size_t length = ~std::size_t{0};
   switch (dice().below(7)) {
     case 0: length = dice().below(sizeof request); break;
     case 1: request.opcode = static_cast<std::uint8_t>(dice().between(1, 255)); break;
@@ -133,22 +144,19 @@ void InitiatorChannel::login_with_nonsense() {
   }
   trace("initiator %u channel %u: login with nonsense", owner.number, number);
   must_be_refused = true;
-  const auto bytes = bytes_of(request);
-  connect({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)});
+  log_in_with(request, length);
 }
 
 // What the target promises is what was asked for, no less and no more.
 void InitiatorChannel::check_grants(const wire::LoginRsp& rsp) {
-  wire::LoginReqRdma request;
-  std::memcpy(&request, connection->request.private_data.data(), sizeof request);
-  const std::size_t offset = request.immediate_offset;
-  const bool asked = (request.flags & wire::immediate_requested) != 0;
+  const std::size_t offset = asked_.immediate_offset;
+  const bool asked = (asked_.flags & wire::immediate_requested) != 0;
   const bool granted =
       owner.host.immediate && asked && offset >= 52 && offset % 4 == 0 && offset < rsp.max_iu_bytes;
   std::uint8_t flags = granted ? wire::immediate_supported : 0;
-  if ((request.flags & wire::solicited_mask) != 0) flags |= wire::solicited_supported;
+  if ((asked_.flags & wire::solicited_mask) != 0) flags |= wire::solicited_supported;
   if ((rsp.flags & ~wire::action_mask) != flags) {
-    fail("login response: flags %02x, request %02x, offset %zu", rsp.flags, request.flags, offset);
+    fail("login response: flags %02x, request %02x, offset %zu", rsp.flags, asked_.flags, offset);
   }
   if (granted) immediate_offset = offset;
 }
@@ -162,8 +170,7 @@ void InitiatorChannel::on_login_response(std::span<const std::uint8_t> private_d
   if (must_be_refused) fail("a login that is nonsense is accepted");
   if (rsp.opcode != static_cast<std::uint8_t>(wire::Opcode::login_rsp))
     fail("login response: opcode");
-  if (std::memcmp(&rsp.tag, connection->request.private_data.data(), 8) != 0)
-    fail("login response: tag");
+  if (std::memcmp(&rsp.tag, &asked_.tag, 8) != 0) fail("login response: tag");
   check_grants(rsp);
   if (rsp.max_iu_bytes < owner.host.iu_bytes_max)
     fail("login response: IU length below the request");

@@ -188,7 +188,8 @@ class InitiatorChannel : public Peer {
   CmConnection* connection = nullptr;
 
  private:
-  void connect(Bytes private_data);
+  void connect(Bytes private_data, bool by_gid);
+  void log_in_with(const wire::LoginReqRdma& request, std::size_t bytes_max);
   void take_leave();
   [[nodiscard]] wire::LoginReqRdma login_request(wire::MultiChannelAction wanted) const;
   SentCommand draw_wild_command();
@@ -211,7 +212,8 @@ class InitiatorChannel : public Peer {
   void keep_table(SentCommand& command);
   [[nodiscard]] wire::Lun lun_field(std::uint64_t lun) const;
 
-  std::uint32_t qp_num_ = 0;  // of the target's queue pair
+  wire::LoginReqRdma asked_{};  // its login request
+  std::uint32_t qp_num_ = 0;    // of the target's queue pair
 };
 
 class Initiator {
@@ -229,6 +231,7 @@ class Initiator {
   unsigned number;
   Host& host;
   wire::PortId port_id{};
+  bool by_gid;  // it logs in through InfiniBand's own connection manager
   std::vector<std::unique_ptr<InitiatorChannel>> channels;
   unsigned next_channel = 1;
   std::uint64_t next_tag = 1;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "tests/fake/cm.h"
 #include "tests/fake/tgtd.h"
@@ -29,6 +30,11 @@ bool has_device() noexcept {
 }
 
 bool is_any(const sockaddr_storage& address) noexcept {
+  if (address.ss_family == AF_IB) {
+    const std::uint8_t nobody[16] = {};
+    const auto& ib = reinterpret_cast<const sockaddr_ib&>(address);
+    return std::memcmp(&ib.sib_addr, nobody, sizeof nobody) == 0;
+  }
   if (address.ss_family == AF_INET) {
     return reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr == 0;
   }
@@ -39,10 +45,11 @@ bool is_any(const sockaddr_storage& address) noexcept {
 bool collide(const CmId& one, const CmId& other) noexcept {
   const auto& a = one.route.addr;
   const auto& b = other.route.addr;
-  if (a.src_sin.sin_port != b.src_sin.sin_port) return false;
+  if (port_of(a.src_storage) != port_of(b.src_storage)) return false;
   if (a.src_storage.ss_family == b.src_storage.ss_family) {
     return is_any(a.src_storage) || is_any(b.src_storage);
   }
+  if (a.src_storage.ss_family == AF_IB || b.src_storage.ss_family == AF_IB) return false;
   const CmId& v6 = a.src_storage.ss_family == AF_INET6 ? one : other;
   return is_any(v6.route.addr.src_storage) && !v6.v6_only;
 }
@@ -100,9 +107,11 @@ void rdma_destroy_event_channel(rdma_event_channel* object) {
   std::erase_if(the_world().cm->channels, [&](const auto& one) { return one.get() == channel; });
 }
 
-int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** id, void* context, rdma_port_space) {
+int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** id, void* context,
+                   rdma_port_space space) {
   if (the_world().happens(Fault::create)) return refuse(ENOMEM);
   *id = &the_world().cm->create_id(*static_cast<CmChannel*>(channel), context);
+  (*id)->ps = space;
   return 0;
 }
 
@@ -121,7 +130,13 @@ int rdma_bind_addr(rdma_cm_id* object, sockaddr* address) {
   CmId& id = of(object);
   if (id.state != State::idle) return refuse(EINVAL);
   if (the_world().happens(Fault::listen)) return refuse(EADDRNOTAVAIL);
-  if (address->sa_family == AF_INET6) {
+  if (address->sa_family == AF_IB) {
+    const auto& ib = *reinterpret_cast<sockaddr_ib*>(address);
+    const std::uint64_t service = be64toh(ib.sib_sid & ib.sib_sid_mask);
+    if (id.ps != RDMA_PS_IB || (service & RDMA_IB_IP_PS_MASK) != RDMA_IB_PS_IB)
+      return refuse(EPROTONOSUPPORT);
+    std::memcpy(&id.route.addr.src_storage, &ib, sizeof ib);
+  } else if (address->sa_family == AF_INET6) {
     id.route.addr.src_sin6 = *reinterpret_cast<sockaddr_in6*>(address);
   } else {
     id.route.addr.src_sin = *reinterpret_cast<sockaddr_in*>(address);
@@ -261,7 +276,11 @@ const char* rdma_event_str(rdma_cm_event_type event) {
   return static_cast<std::size_t>(event) < std::size(names) ? names[event] : "unknown";
 }
 
-std::uint16_t rdma_get_src_port(rdma_cm_id* id) { return of(id).route.addr.src_sin.sin_port; }
-std::uint16_t rdma_get_dst_port(rdma_cm_id* id) { return of(id).route.addr.dst_sin.sin_port; }
+std::uint16_t rdma_get_src_port(rdma_cm_id* id) {
+  return htons(port_of(id->route.addr.src_storage));
+}
+std::uint16_t rdma_get_dst_port(rdma_cm_id* id) {
+  return htons(port_of(id->route.addr.dst_storage));
+}
 
 }  // extern "C"

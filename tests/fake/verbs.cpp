@@ -231,9 +231,31 @@ int ibv_query_port(ibv_context* context, std::uint8_t, _compat_ibv_port_attr* co
   attr.state = IBV_PORT_ACTIVE;
   attr.max_mtu = attr.active_mtu = IBV_MTU_1024;
   attr.max_msg_sz = of<Context>(context).hca.message_bytes_max;
-  attr.link_layer = IBV_LINK_LAYER_ETHERNET;
+  const Hca& hca = of<Context>(context).hca;
+  attr.link_layer = hca.infiniband ? IBV_LINK_LAYER_INFINIBAND : IBV_LINK_LAYER_ETHERNET;
+  attr.pkey_tbl_len = static_cast<std::uint16_t>(hca.pkeys.size());
   return 0;
 }
+
+int ibv_query_pkey(ibv_context* context, std::uint8_t, int index, __be16* pkey) {
+  const Hca& hca = of<Context>(context).hca;
+  if (index < 0 || static_cast<std::size_t>(index) >= hca.pkeys.size()) return -1;
+  *pkey = htobe16(hca.pkeys[static_cast<std::size_t>(index)]);
+  return 0;
+}
+
+ibv_device** ibv_get_device_list(int* count) {
+  if (the_world().happens(Fault::create)) return nullptr;
+  auto& hcas = the_world().fabric->hcas;
+  auto** list = static_cast<ibv_device**>(std::calloc(hcas.size() + 1, sizeof(void*)));
+  *count = 0;
+  for (auto& hca : hcas) {
+    if (hca->present) list[(*count)++] = &hca->device;
+  }
+  return list;
+}
+
+void ibv_free_device_list(ibv_device** list) { std::free(list); }
 
 ibv_pd* ibv_alloc_pd(ibv_context* context) {
   if (refused(context, Fault::create)) return nullptr;

@@ -170,7 +170,9 @@ void InitiatorChannel::login_wild() {
   for (const auto& other : owner.host.sites) rules.target_ports.push_back(other->port_id);
   must_be_refused = !reasons_to_refuse(data, rules).empty();
   trace("initiator %u channel %u: a wild login of %zu bytes", owner.number, number, data.size());
-  connect(std::move(data));
+  std::copy_n(data.begin(), std::min(data.size(), sizeof asked_),
+              reinterpret_cast<std::uint8_t*>(&asked_));
+  connect(std::move(data), /*by_gid=*/false);
   connection->request.responder_resources = dice().byte();
   connection->request.initiator_depth = dice().byte();
 }

@@ -13,6 +13,7 @@
 #include "lld_srp/login.h"
 #include "plugin_api/target_view.h"
 #include "tests/fake/fabric.h"
+#include "tests/fake/infiniband.h"
 #include "tests/fake/login_rules.h"
 #include "tests/fake/tgtd.h"
 #include "tests/fuzz/check.h"
@@ -298,11 +299,36 @@ void World::check_order(View data, LoginRequest& request) {
           "port identifiers in another order");
 }
 
+// The same request in InfiniBand's form means the same, and is refused for the same reason.
+void check_other_form(View data, const LoginRequest& request,
+                      const std::optional<LoginFault>& fault) {
+  wire::LoginReqRdma rdma;
+  LoginRequest same{};
+  if (data.size() < sizeof rdma) {
+    require(parse_login(data, LoginForm::ib_cm, same).has_value(), "a short login is parsed");
+    return;
+  }
+  std::memcpy(&rdma, data.data(), sizeof rdma);
+  const auto other = parse_login(fake::in_ib_form(rdma), LoginForm::ib_cm, same);
+  require(other.has_value() == fault.has_value() && (!fault || other->reason == fault->reason),
+          "refused in one form only");
+  require(same.tag == request.tag && same.required_formats == request.required_formats &&
+              same.action == request.action && same.max_iu_bytes == request.max_iu_bytes &&
+              same.initiator_port == request.initiator_port &&
+              same.target_port == request.target_port && same.solicited == request.solicited &&
+              same.solicited_logout == request.solicited_logout &&
+              same.solicited_credits == request.solicited_credits &&
+              same.immediate == request.immediate &&
+              same.immediate_offset == request.immediate_offset,
+          "two forms of a login differ");
+}
+
 void World::judge(Bytes data) {
   repair(data);
   const Bytes exact = copy(data);
   LoginRequest request{};
-  const auto fault = parse_login(exact, request);
+  const auto fault = parse_login(exact, LoginForm::rdma_cm, request);
+  check_other_form(exact, request, fault);
   if (exact.size() >= 8) {
     require(std::ranges::equal(request.tag.bytes, View{exact}.first(8)), "not the login's tag");
   }

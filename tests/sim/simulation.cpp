@@ -72,7 +72,8 @@ void Simulation::write_config(const Setup& setup) {
        << ";\nimmediate_data = " << (setup.immediate_data ? "true" : "false")
        << ";\nt_logout = " << (setup.t_logout ? "true" : "false")
        << ";\ncommand_mib_max = 1;\nbuffer_mib = 16;\n"
-       << "portals = [ \"10.0.0.1\" ];\nsrpt_service_guid = \"0002c90300a1b2c3\";\ntargets = (";
+       << "portals = [ \"10.0.0.1\", \"ib\" ];\nsrpt_service_guid = \"0002c90300a1b2c3\";\ntargets "
+          "= (";
   for (unsigned i = 0; i < setup.sites; ++i) {
     char id_ext[17];
     std::snprintf(id_ext, sizeof id_ext, "%016x", i + 1);

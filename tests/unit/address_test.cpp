@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "tests/fake/infiniband.h"
 #include "tests/unit/harness.h"
 
 using srp::to_string;
@@ -53,10 +54,16 @@ TEST(Address, to_string__of_a_link_local_address_names_the_interface) {
   CHECK_EQUAL(std::string{"fe80::1%lo"}, to_string(ipv6("fe80::1", 1)));
 }
 
+TEST(Address, to_string__of_a_gid_is_that_of_an_ipv6_address) {
+  const sockaddr_storage gid = srp::fake::gid_address(1, 2);
+  CHECK_EQUAL(std::string{"fe80::2:c903:0:102"}, to_string(gid));
+  CHECK_TRUE(srp::bytes_of(gid) == srp::address_from_text("fe80::2:c903:0:102"));
+}
+
 TEST(Address, to_string__of_other_families_is_a_question_mark) {
   sockaddr_storage address{};
   CHECK_EQUAL(std::string{"?"}, to_string(address));
-  address.ss_family = 27;  // InfiniBand
+  address.ss_family = AF_UNIX;
   CHECK_EQUAL(std::string{"?"}, to_string(address));
 }
 
@@ -64,7 +71,11 @@ TEST(Address, with_port__puts_ipv6_in_brackets) {
   CHECK_EQUAL(std::string{"10.0.0.1:5000"}, with_port("10.0.0.1", 5000));
   CHECK_EQUAL(std::string{"[fe80::1%eth0]:5000"}, with_port("fe80::1%eth0", 5000));
   CHECK_EQUAL(std::string{"[::]:65535"}, with_port("::", 65535));
-  CHECK_EQUAL(std::string{"?:0"}, with_port("?", 0));
+  CHECK_EQUAL(std::string{"?:1"}, with_port("?", 1));
+}
+
+TEST(Address, with_port__without_one_is_the_address) {
+  CHECK_EQUAL(std::string{"fe80::1"}, with_port("fe80::1", 0));
 }
 
 TEST(Address, address_from_text__with_ipv4_in_ipv6) {

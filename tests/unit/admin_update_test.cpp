@@ -323,7 +323,9 @@ TEST(AdminUpdate, create_portals__key_may_be_missing_and_empty_parts_are_nothing
 TEST(AdminUpdate, create_portals__a_star_is_every_address) {
   make({.portals = R"([ "10.0.0.1:77" ])"});
   CHECK_TRUE(create("portal=*"));
-  STRCMP_EQUAL("10.0.0.1 77;0.0.0.0 5000;:: 5000;", portals().c_str());
+  STRCMP_EQUAL("10.0.0.1 77;0.0.0.0 5000;:: 5000;ib 5000;", portals().c_str());
+  CHECK_TRUE(create("portal=ib:78"));
+  STRCMP_CONTAINS(";ib 78;", portals().c_str());
 }
 
 TEST(AdminUpdate, create_portals__what_is_no_address_is_refused_by_name) {

@@ -77,7 +77,7 @@ TEST(ConfigLists, portals__that_are_no_address_or_port_are_refused) {
     const std::string value = "\"" + std::string{row.text} + "\"";
     const std::string remedy =
         only_mistake("\nportals = [ " + value + " ];", 2, "portals[0] = " + value + ": " + row.why);
-    CHECK(contains(remedy, "\"[fe80::1%eth0]\" or \"*\""));
+    CHECK(contains(remedy, "\"[fe80::1%eth0]\", \"ib\" or \"*\""));
   }
 }
 

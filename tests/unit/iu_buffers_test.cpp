@@ -187,7 +187,8 @@ TEST(IuBuffers, parse__of_noise_stays_within_it) {
       check_invariants(iu, request);
     }
     srp::LoginRequest login;
-    (void)srp::parse_login(iu, login);
+    (void)srp::parse_login(iu, srp::LoginForm::rdma_cm, login);
+    (void)srp::parse_login(iu, srp::LoginForm::ib_cm, login);
   }
 }
 

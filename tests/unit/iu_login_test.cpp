@@ -7,6 +7,7 @@
 #include "tests/unit/harness.h"
 
 using srp::CmdResult;
+using srp::LoginForm;
 using srp::LoginRequest;
 using srp::parse_login;
 using srp::test::Bytes;
@@ -32,7 +33,7 @@ LoginReqRdma g1() { return value_of<LoginReqRdma>(from_hex(srp::test::g1_login_r
 // The reason for which it is refused; 0 if it is not.
 std::uint32_t refusal(const Bytes& private_data) {
   LoginRequest request;
-  const auto fault = parse_login(private_data, request);
+  const auto fault = parse_login(private_data, LoginForm::rdma_cm, request);
   if (fault) CHECK(fault->text != nullptr && *fault->text != '\0');
   return fault ? static_cast<std::uint32_t>(fault->reason) : 0;
 }
@@ -58,7 +59,8 @@ TEST_GROUP(IuLogin){};
 
 TEST(IuLogin, parse_login__reads_G1) {
   LoginRequest request;
-  CHECK_FALSE(parse_login(from_hex(srp::test::g1_login_req_rdma), request).has_value());
+  CHECK_FALSE(
+      parse_login(from_hex(srp::test::g1_login_req_rdma), LoginForm::rdma_cm, request).has_value());
   CHECK(request.tag == Tag{});
   CHECK_EQUAL(6u, unsigned{request.required_formats});
   CHECK(request.action == MultiChannelAction::single);
@@ -67,8 +69,37 @@ TEST(IuLogin, parse_login__reads_G1) {
   CHECK_EQUAL(std::string{"0002c903 00a34270 0002c903 00a34270"}, to_hex(request.target_port));
 }
 
-TEST(IuLogin, parse_login__refuses_the_form_of_G2) {
-  CHECK_EQUAL(0x10000u, refusal(from_hex(srp::test::g2_login_req_ib)));
+TEST(IuLogin, parse_login__reads_G2_in_its_own_form_only) {
+  const Bytes g2 = from_hex(srp::test::g2_login_req_ib);
+  CHECK_EQUAL(0x10000u, refusal(g2));
+  LoginRequest request;
+  CHECK_FALSE(parse_login(g2, LoginForm::ib_cm, request).has_value());
+  LoginRequest same;
+  CHECK_FALSE(parse_login(from_hex(srp::test::g1_login_req_rdma), LoginForm::rdma_cm, same));
+  CHECK(request.tag == same.tag);
+  CHECK_EQUAL(same.required_formats, request.required_formats);
+  CHECK(request.action == same.action);
+  CHECK_EQUAL(same.max_iu_bytes, request.max_iu_bytes);
+  CHECK(request.initiator_port == same.initiator_port);
+  CHECK(request.target_port == same.target_port);
+  CHECK_EQUAL(same.immediate, request.immediate);
+  CHECK_EQUAL(same.immediate_offset, request.immediate_offset);
+}
+
+TEST(IuLogin, parse_login__needs_64_bytes_of_the_ib_form_and_finds_the_tag_in_16) {
+  Bytes whole = from_hex(srp::test::g2_login_req_ib);
+  std::copy(std::begin(command_tag.bytes), std::end(command_tag.bytes), whole.begin() + 8);
+  for (std::size_t size = 0; size < 64; ++size) {
+    LoginRequest request;
+    const auto fault = parse_login(prefix(whole, size), LoginForm::ib_cm, request);
+    CHECK(fault.has_value());
+    STRCMP_EQUAL("login request shorter than 64 bytes", fault->text);
+    CHECK(request.tag == (size < 16 ? Tag{} : command_tag));
+  }
+  whole.resize(92, 0xff);  // as InfiniBand pads it
+  LoginRequest request;
+  CHECK_FALSE(parse_login(whole, LoginForm::ib_cm, request).has_value());
+  CHECK(request.tag == command_tag);
 }
 
 TEST(IuLogin, parse_login__needs_56_bytes_and_finds_the_tag_in_8) {
@@ -77,7 +108,7 @@ TEST(IuLogin, parse_login__needs_56_bytes_and_finds_the_tag_in_8) {
   for (std::size_t size = 0; size < 56; ++size) {
     const Bytes cut = prefix(bytes_of(req), size);
     LoginRequest request;
-    const auto fault = parse_login(cut, request);
+    const auto fault = parse_login(cut, LoginForm::rdma_cm, request);
     CHECK(fault.has_value());
     CHECK(fault->reason == LoginRejReason::unspecified);
     CHECK(request.tag == (size < 8 ? Tag{} : command_tag));
@@ -95,7 +126,7 @@ TEST(IuLogin, parse_login__keeps_the_tag_of_what_it_refuses) {
   req.tag = command_tag;
   req.opcode = 2;
   LoginRequest request;
-  CHECK(parse_login(bytes_of(req), request).has_value());
+  CHECK(parse_login(bytes_of(req), LoginForm::rdma_cm, request).has_value());
   CHECK(request.tag == command_tag);
 }
 
@@ -113,7 +144,7 @@ TEST(IuLogin, parse_login__refuses_reserved_actions_and_ignores_other_flags) {
     req.flags = static_cast<std::uint8_t>(flags);
     CHECK_EQUAL((flags & 3) < 2 ? 0u : 0x10000u, refusal(req));
     LoginRequest request;
-    (void)parse_login(bytes_of(req), request);
+    (void)parse_login(bytes_of(req), LoginForm::rdma_cm, request);
     CHECK_EQUAL(flags & 3, static_cast<unsigned>(request.action));
   }
 }
@@ -128,7 +159,7 @@ TEST(IuLogin, parse_login__refuses_iu_lengths_that_hold_no_direct_descriptor) {
     LoginReqRdma req = g1();
     req.max_iu_bytes = bytes;
     LoginRequest request;
-    CHECK_FALSE(parse_login(bytes_of(req), request).has_value());
+    CHECK_FALSE(parse_login(bytes_of(req), LoginForm::rdma_cm, request).has_value());
     CHECK_EQUAL(bytes, request.max_iu_bytes);
   }
 }
@@ -150,7 +181,7 @@ TEST(IuLogin, parse_login__requires_no_format_but_direct_and_indirect) {
     req.required_formats = row.formats;
     CHECK_EQUAL(row.refusal, refusal(req));
     LoginRequest request;
-    (void)parse_login(bytes_of(req), request);
+    (void)parse_login(bytes_of(req), LoginForm::rdma_cm, request);
     CHECK_EQUAL(unsigned{row.read_as}, unsigned{request.required_formats});
   }
 }

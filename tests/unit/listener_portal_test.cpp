@@ -29,10 +29,11 @@ TEST_GROUP(ListenerPortal) {
 
 TEST(ListenerPortal, constructor__without_portals_listens_on_every_address) {
   make({.portals = "[ ]"});
-  CHECK_EQUAL(2U, count());
+  CHECK_EQUAL(3U, count());
   STRCMP_EQUAL("0.0.0.0", portal(0).portal.address.c_str());
   STRCMP_EQUAL("::", portal(1).portal.address.c_str());
-  for (std::size_t i = 0; i < 2; ++i) {
+  STRCMP_EQUAL("ib", portal(2).portal.address.c_str());
+  for (std::size_t i = 0; i < 3; ++i) {
     CHECK_TRUE(listens(i));
     CHECK_TRUE(portal(i).optional);
     CHECK_EQUAL(5000, int{portal(i).portal.port});
@@ -40,6 +41,8 @@ TEST(ListenerPortal, constructor__without_portals_listens_on_every_address) {
   CHECK_FALSE(id(0).v6_only);
   CHECK_TRUE(id(1).v6_only);  // or it would take IPv4's port as well
   CHECK_EQUAL(5000, int{ntohs(rdma_get_src_port(portal(0).id.get()))});
+  CHECK_EQUAL(5000, int{ntohs(rdma_get_src_port(portal(2).id.get()))});
+  CHECK_TRUE(portal(2).id->ps == RDMA_PS_IB);
 }
 
 TEST(ListenerPortal, constructor__listens_on_the_configured_ones_and_their_ports) {
@@ -64,7 +67,7 @@ TEST(ListenerPortal, add_portal__that_is_there_is_none) {
 TEST(ListenerPortal, add_portal__of_all_addresses_adds_what_is_missing) {
   make({.portals = R"([ "0.0.0.0" ])"});
   CHECK_TRUE(rig->listener().add_portal({"", 0}));
-  CHECK_EQUAL(2U, count());
+  CHECK_EQUAL(3U, count());
   CHECK_FALSE(rig->listener().add_portal({"", 0}));
 }
 
@@ -80,7 +83,7 @@ TEST(ListenerPortal, remove_portal__by_address_and_port) {
 
 TEST(ListenerPortal, remove_portal__of_all_addresses_leaves_those_that_were_named) {
   make({.portals = R"([ "*", "10.0.0.1:77" ])"});
-  CHECK_EQUAL(3U, count());
+  CHECK_EQUAL(4U, count());
   CHECK_FALSE(rig->listener().remove_portal({"", 77}));
   CHECK_TRUE(rig->listener().remove_portal({"", 0}));
   CHECK_EQUAL(1U, count());
@@ -165,6 +168,18 @@ TEST(ListenerPortal, activate__tgtd_that_refuses_the_descriptor_is_asked_again) 
   rig->world.faults.clear();
   rig->seconds(1);
   CHECK_TRUE(listens());
+}
+
+TEST(ListenerPortal, reachable__names_infiniband_ports_of_portals_that_take_their_logins) {
+  make({.portals = R"([ "10.0.0.1", "ib:5001" ])"});
+  CHECK_TRUE(rig->listener().reachable().empty());
+  rig->hca().infiniband = true;
+  const auto accesses = rig->listener().reachable();
+  CHECK_EQUAL(1U, accesses.size());
+  CHECK_TRUE((Portal{"ib", 5001}) == accesses[0].portal);
+  CHECK_TRUE(accesses[0].path.by_gid());
+  rig->listener().remove_portal({"ib", 5001});
+  CHECK_TRUE(rig->listener().reachable().empty());
 }
 
 TEST(ListenerPortal, reachable__nothing_without_a_device_behind_an_address) {

@@ -58,6 +58,39 @@ TEST(Listener, on_connect_request__request_that_is_too_short_is_refused) {
   }
 }
 
+TEST(Listener, on_connect_request__by_gid_has_the_form_of_infiniband) {
+  make({.portals = R"([ "10.0.0.1", "ib" ])"});
+  Client& client = rig->connect({.by_gid = true});
+  const std::string log = log_of([&] { rig->run(); });
+  CHECK_TRUE(client.up);
+  STRCMP_CONTAINS("from fe80::2:c903:0:101 at fe80::2:c903:0:1 (", log.c_str());
+  CHECK_EQUAL(0xffff, Rig::connection(client).path().pkey);
+  const Bytes other_form = bytes_of(rig->login_request({}));
+  Client& refused = rig->connect_with(other_form, {.initiator = 2, .by_gid = true});
+  STRCMP_CONTAINS("from fe80::2:c903:0:102, reason 0x00010000: login request shorter than 64 bytes",
+                  log_of([&] { rig->run(); }).c_str());
+  CHECK_TRUE(refused.login_rej.has_value());
+}
+
+TEST(Listener, on_connect_request__by_gid_is_known_by_its_gid) {
+  make({.portals = R"([ "ib" ])"});
+  rig->target().addresses = {"fe80:0000:0000:0000:0002:c903:0000:0102"};
+  Client& stranger = rig->connect({.by_gid = true});
+  Client& known = rig->connect({.initiator = 2, .by_gid = true});
+  rig->run();
+  CHECK_FALSE(stranger.up);
+  CHECK_TRUE(known.up);
+}
+
+TEST(Listener, log_in__multi_by_gid_joins_no_session_by_address) {
+  make({.portals = R"([ "10.0.0.1", "ib" ])"});
+  Client& first = rig->log_in();
+  Client& second = rig->connect({.action = multi, .by_gid = true});
+  STRCMP_CONTAINS("its session is another host's", log_of([&] { rig->run(); }).c_str());
+  CHECK_FALSE(second.up);
+  CHECK_TRUE(first.up);
+}
+
 TEST(Listener, on_connect_request__reject_carries_the_tag_of_the_request) {
   make();
   wire::LoginReqRdma request = rig->login_request({});

@@ -371,6 +371,7 @@ TEST(SharedPort, a_new_session_replaces_the_one_at_another_target) {
 
 TEST(SharedPort, a_target_may_be_reached_in_its_partitions_only) {
   settings.targets[2].pkeys = {0x8001, 0x0002};
+  ports->add(own);                        // a target's settings are those of when it was made
   check_refused("its partition 0x0000");  // iWARP has none
   for (const int pkey : {0x8001, 0x0001, 0x8002}) {
     path.pkey = static_cast<std::uint16_t>(pkey);

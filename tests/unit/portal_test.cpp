@@ -11,6 +11,9 @@ TEST(Portal, portal_from_text__leaves_a_missing_port_to_the_caller) {
   CHECK((Portal{"10.0.0.1", 0}) == srp::portal_from_text("10.0.0.1"));
   CHECK((Portal{"fe80::1%eth0", 5001}) == srp::portal_from_text("[fe80::1%eth0]:5001"));
   CHECK((Portal{"", 0}) == srp::portal_from_text("*"));
+  CHECK((Portal{"ib", 0}) == srp::portal_from_text("ib"));
+  CHECK((Portal{"ib", 5001}) == srp::portal_from_text("ib:5001"));
+  CHECK_FALSE(srp::portal_from_text("ib0").has_value());
   CHECK_FALSE(srp::portal_from_text("").has_value());
   CHECK_FALSE(srp::portal_from_text("10.0.0.1:0").has_value());
   CHECK_FALSE(srp::portal_from_text(std::string_view{"10.0.0.1\0", 9}).has_value());

@@ -244,12 +244,17 @@ Client& Rig::connect_with(const Bytes& private_data, const LoginOptions& options
   auto& destination = reinterpret_cast<sockaddr_in&>(request.destination);
   destination.sin_family = AF_INET;
   destination.sin_addr.s_addr = htonl(0x0a000001);
+  if (options.by_gid) {
+    request.source = fake::gid_address(1, options.initiator);
+    request.destination = fake::gid_address(0, 1);
+  }
   client.connection = &world.cm->connect(client, *world.fabric->hcas.back(), std::move(request));
   return client;
 }
 
 Client& Rig::connect(const LoginOptions& options) {
   const wire::LoginReqRdma request = login_request(options);
+  if (options.by_gid) return connect_with(fake::in_ib_form(request), options);
   const auto* raw = reinterpret_cast<const std::uint8_t*>(&request);
   return connect_with({raw, raw + sizeof request}, options);
 }

@@ -61,6 +61,7 @@ struct LoginOptions {
   std::uint8_t initiator = 1;   // its number
   bool confirms = true;
   int tid = 1;
+  bool by_gid = false;  // through InfiniBand's own connection manager
 };
 
 class Rig : public BareRig {

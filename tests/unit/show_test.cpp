@@ -82,6 +82,33 @@ TEST(Show, login_text__is_what_add_target_wants) {
                login_text(port, access).c_str());
 }
 
+TEST(Show, login_text__over_infiniband_has_no_address) {
+  make({.more =
+            "targets = ( { name = \"iqn.2024-01.org.example:disk\"; pkeys = [ \"8001\" ]; } );"});
+  const TargetPort& port = *rig->driver->ports().find(1);
+  Listener::Access access{{"ib", 5000}, {}};
+  access.path.local.ss_family = AF_IB;
+  access.path.local_gid = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  access.path.pkey = 0xffff;  // not this target's
+  STRCMP_EQUAL("", login_text(port, access).c_str());
+  access.path.pkey = 0x0001;  // a limited member
+  STRCMP_EQUAL(("id_ext=" + hex64(id_ext(port.id())) + ",ioc_guid=" + hex64(ioc_guid(port.id())) +
+                ",dgid=fe800000000000000000000000000001,pkey=0001,service_id=00000000013f1388")
+                   .c_str(),
+               login_text(port, access).c_str());
+}
+
+TEST(Show, show_portals__says_that_nobody_can_come_by_gid) {
+  make({.portals = R"([ "ib" ])"});
+  tgt::concat_buf out;
+  show_portals(*rig->driver, &out);
+  STRCMP_EQUAL("Portal: ib:5000 (no InfiniBand port here)\n", out.text.c_str());
+  rig->hca().infiniband = true;
+  tgt::concat_buf again;
+  show_portals(*rig->driver, &again);
+  STRCMP_CONTAINS("Portal: ib:5000\nid_ext", std::string{again.text}.replace(16, 7, "").c_str());
+}
+
 TEST(Show, show_target__names_those_that_share_its_port) {
   make({.more = "targets = ( { name = \"iqn.two\"; id_ext = \"0000000000000001\"; },"
                 " { name = \"iqn.three\"; id_ext = \"0000000000000001\"; } );"});

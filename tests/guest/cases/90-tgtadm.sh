@@ -132,6 +132,7 @@ rows_of_portals() {
   portal "[$ipv6]:5556"
   [[ -z $link_local ]] || portal "[$link_local%$netdev]:5557"
   portal '*:5558' '0.0.0.0:5558'
+  portal 'ib:5559' 'ib:5559 (no InfiniBand port here)'
   row 'portal new, two at once' 0 '' srpadm --mode portal --op new --param "portal=$ipv4:5561,portal=$ipv4:5562"
   row 'portal delete, two at once' 0 '' srpadm --mode portal --op delete --param "portal=$ipv4:5561,portal=$ipv4:5562"
   row 'portal new, taken' 22 '' srpadm --mode portal --op new --param 'portal=0.0.0.0:5000'
