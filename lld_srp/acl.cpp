@@ -12,7 +12,6 @@
 namespace srp {
 namespace {
 
-constexpr std::size_t guid_digits = 16;
 constexpr std::size_t port_id_digits = 32;
 constexpr unsigned mapped_ipv4_bits = 96;
 
@@ -135,16 +134,6 @@ std::vector<std::string> names_of(const InitiatorIdentity& initiator) {
   return names;
 }
 
-bool is_guid(std::string_view entry) {
-  const bool grouped = entry.size() == guid_digits + 3;
-  if (!grouped && entry.size() != guid_digits) return false;
-  for (std::size_t i = 0; i < entry.size(); ++i) {
-    const bool between = grouped && i % 5 == 4;
-    if (between ? entry[i] != ':' : !is_hex(entry[i])) return false;
-  }
-  return true;
-}
-
 bool is_port_id(std::string_view entry) {
   const std::string_view digits = without_prefix(entry);
   const bool fits = has_prefix(entry) ? !digits.empty() && digits.size() <= port_id_digits
@@ -161,12 +150,10 @@ bool ends_in(const PortId& id, std::string_view digits) {
 }
 
 bool guid_matches(std::string_view entry, const InitiatorIdentity& initiator) {
-  const auto is_guid_of = [entry](const Bytes16& id) {
-    std::string guid = guid_text(id);
-    if (entry.size() == guid_digits) std::erase(guid, ':');
-    return std::ranges::equal(entry, guid, {}, lower);
-  };
-  return is_guid_of(initiator.port_id) || (initiator.gid != Bytes16{} && is_guid_of(initiator.gid));
+  const auto guid = guid_from_text(entry);
+  if (!guid) return false;
+  return *guid == guid_of(initiator.port_id) ||
+         (initiator.gid != Bytes16{} && *guid == guid_of(initiator.gid));
 }
 
 bool identifier_matches(std::string_view entry, const InitiatorIdentity& initiator) {
@@ -229,7 +216,7 @@ bool is_sound_pattern(std::string_view pattern) {
 bool understood(std::string_view entry) {
   if (is_all(entry) || parse_network(entry)) return true;
   if (entry.find_first_of("*?") != entry.npos) return is_sound_pattern(entry);
-  return is_guid(entry) || is_port_id(entry);
+  return guid_from_text(entry) || is_port_id(entry);
 }
 
 // Nothing where one of the list's exclusions matches, or cannot be understood: a mistake in it must

@@ -6,8 +6,10 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 namespace srp {
 
@@ -80,6 +82,24 @@ std::string address_text(const Bytes16& address) {
   (void)inet_ntop(dotted ? AF_INET : AF_INET6, dotted ? &address[12] : address.data(), text,
                   sizeof text);
   return text;
+}
+
+std::optional<std::uint64_t> guid_from_text(std::string_view text) {
+  std::string digits{text};
+  if (text.size() == 19 && text[4] == ':' && text[9] == ':' && text[14] == ':') {
+    std::erase(digits, ':');
+  }
+  std::uint64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, value, 16);
+  if (digits.size() != 16 || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
+  return value;
+}
+
+std::uint64_t guid_of(const Bytes16& id) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 8; i < id.size(); ++i) value = value << 8 | id[i];
+  return value;
 }
 
 std::string gid_text(const Bytes16& gid) {

@@ -1,4 +1,5 @@
-// Network addresses and GIDs, and their text as administrators and ib_srp's add_target write it.
+// Network addresses, GIDs and GUIDs, and their text as administrators and ib_srp's add_target write
+// it.
 #pragma once
 
 #include <sys/socket.h>
@@ -29,5 +30,10 @@ std::optional<Bytes16> bytes_of(const sockaddr_storage& address);
 std::string address_text(const Bytes16& address);
 // "fe80:0000:0000:0000:0002:c903:00a1:b2c3".
 std::string gid_text(const Bytes16& gid);
+
+// A GUID: 16 hexadecimal digits, or four groups of four with colons between them; no 0x before it.
+std::optional<std::uint64_t> guid_from_text(std::string_view text);
+// The second half of a GID or of an SRP port identifier.
+std::uint64_t guid_of(const Bytes16& id);
 
 }  // namespace srp

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "lld_srp/address.h"
 #include "lld_srp/config_text.h"
 #include "lld_srp/limits.h"
 
@@ -26,15 +27,7 @@ constexpr std::size_t file_bytes_max = 1 << 20;
 
 std::optional<std::uint64_t> parse_guid(std::string_view text) {
   if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
-  std::string digits{text};
-  if (text.size() == 19 && text[4] == ':' && text[9] == ':' && text[14] == ':') {
-    std::erase(digits, ':');
-  }
-  std::uint64_t value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, value, 16);
-  if (digits.size() != 16 || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
-  return value;
+  return guid_from_text(text);
 }
 
 // "8001" or "0x8001"; the invalid key 0 and its twin with the member bit are none.

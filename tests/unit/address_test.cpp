@@ -102,3 +102,18 @@ TEST(Address, gid_text__has_eight_groups_of_four_digits) {
   CHECK_EQUAL(std::string{"fe80:0000:0000:0000:0002:c903:00a1:b2c3"},
               srp::gid_text(*srp::address_from_text("fe80::2:c903:a1:b2c3")));
 }
+
+TEST(Address, guid_from_text__is_16_digits_in_one_or_four_groups) {
+  for (const char* text : {"0002c90300a1b2c3", "0002:c903:00a1:b2c3", "0002:C903:00A1:B2C3"}) {
+    CHECK_TRUE_TEXT(srp::guid_from_text(text) == 0x0002c90300a1b2c3U, text);
+  }
+  for (const char* text :
+       {"", "0002c90300a1b2c", "0002c90300a1b2c3f", "0002c90300a1b2cg", "0x0002c90300a1b2c3",
+        "0002:c90300a1:b2c3", "0002:c903:00a1:b2c", "0002-c903-00a1-b2c3", "+002c90300a1b2c3"}) {
+    CHECK_FALSE_TEXT(srp::guid_from_text(text).has_value(), text);
+  }
+}
+
+TEST(Address, guid_of__is_the_second_half) {
+  CHECK_EQUAL(0x0002c90300a1b2c3U, srp::guid_of(*srp::address_from_text("fe80::2:c903:a1:b2c3")));
+}

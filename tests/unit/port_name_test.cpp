@@ -35,7 +35,8 @@ TEST(PortName, names__the_port_in_every_spelling) {
         "fe800000000000000002c90300a1b2c3", "ib.fe800000000000000002c90300a1b2c3",
         "ib.fe80:0000:0000:0000:0002:c903:00a1:b2c3", "0002:c903:00a1:b2c3", "0x0002c90300a1b2c3",
         "0002c90300a1b2c3", "0002:c903:00a1:b2c0", "10.0.0.1", "10.0.0.1-group1",
-        "0002:c903:00a1:b2c3-a-b", "fe80:0000:0000:0000:0002:c903:00a1:b2c3-"}) {
+        "0x0002:c903:00a1:b2c3", "0002:c903:00a1:b2c3-a-b",
+        "fe80:0000:0000:0000:0002:c903:00a1:b2c3-"}) {
     const auto parsed = PortName::parse(name);
     CHECK_TRUE_TEXT(parsed && parsed->names(port()), name);
   }
