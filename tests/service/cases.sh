@@ -126,6 +126,14 @@ case_stop_with_a_slow_store() {
   rm /etc/tgt/conf.d/d.conf
 }
 
+# All of contrib/demo with what the package has brought, beside the service.
+case_demo_from_the_package() {
+  rdma_up
+  "$here/../../contrib/demo" --installed | tee demo
+  assert_match 'the demo' '^== All is the same: ' "$(<demo)"
+  assert_match 'the demo' '^The demo has worked' "$(<demo)"
+}
+
 # The example of a sandbox, as it is.
 case_hardened() {
   mkdir -p "$drop_ins"
