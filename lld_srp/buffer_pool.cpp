@@ -119,18 +119,35 @@ std::size_t BufferPool::bytes_registered() const noexcept {
   return extents_.size() * extent_bytes_;
 }
 
-Buffer BufferPool::allocate(std::size_t bytes) noexcept {
-  if (!line_.empty()) return {};
-  return take(bytes);
+Party party_of(int tid, std::uint64_t lun) noexcept {
+  return static_cast<Party>(1 + (lun + static_cast<unsigned>(tid) * 31U) % 255);
 }
 
-Buffer BufferPool::take(std::size_t bytes) noexcept {
+// Of what cannot be registered nobody gets a share.
+bool BufferPool::may_have(Party party, std::size_t bytes) const noexcept {
+  const std::size_t held = bytes_of_party_[party];
+  if (party == no_party || held == 0) return true;
+  const std::size_t all = growth_failed_ ? bytes_registered() : bytes_max_;
+  return held + bytes <= 3 * (all - bytes_in_use_);
+}
+
+Buffer BufferPool::allocate(std::size_t bytes, Party party) noexcept {
+  if (!line_.empty()) [[unlikely]] {
+    const auto is_party_s = [party](const Waiter& waiter) { return waiter.party_ == party; };
+    if (short_ || std::ranges::any_of(line_, is_party_s)) return {};
+  }
+  return may_have(party, bytes) ? take(bytes, party) : Buffer{};
+}
+
+Buffer BufferPool::take(std::size_t bytes, Party party) noexcept {
   SRP_ASSERT(bytes <= extent_bytes_);
   const unsigned order = order_of(bytes);
   do {
     for (auto& extent : extents_) {
-      const Buffer buffer = extent->take(order);
+      Buffer buffer = extent->take(order);
       if (buffer.data != nullptr) {
+        buffer.party = party;
+        bytes_of_party_[party] += buffer.bytes;
         bytes_in_use_ += buffer.bytes;
         return buffer;
       }
@@ -159,14 +176,18 @@ void BufferPool::release(const Buffer& buffer) noexcept {
     if (!extent->owns(buffer.data)) continue;
     extent->give_back(buffer);
     bytes_in_use_ -= buffer.bytes;
+    bytes_of_party_[buffer.party] -= buffer.bytes;
     if (!line_.empty()) loop_.defer(serving_);
     return;
   }
   SRP_ASSERT(false && "a buffer of another pool");
 }
 
-void BufferPool::wait(Waiter& waiter, std::size_t bytes) noexcept {
+void BufferPool::wait(Waiter& waiter, std::size_t bytes, Party party) noexcept {
   waiter.bytes_ = bytes;
+  waiter.party_ = party;
+  if (line_.empty()) short_ = false;
+  short_ = short_ || may_have(party, bytes);
   line_.push_back(waiter);
 }
 
@@ -176,13 +197,25 @@ void BufferPool::leave(Waiter& waiter) noexcept {
   loop_.defer(serving_);  // those behind may need less
 }
 
+// The first in line who may have what he waits for. Nobody overtakes another of his own party.
+BufferPool::Waiter* BufferPool::next_to_serve() noexcept {
+  std::array<bool, 256> passed_over{};
+  for (Waiter& waiter : line_) {
+    if (passed_over[waiter.party_]) continue;
+    if (may_have(waiter.party_, waiter.bytes_)) return &waiter;
+    passed_over[waiter.party_] = true;
+  }
+  return nullptr;
+}
+
 void BufferPool::serve_line() noexcept {
-  while (!line_.empty()) {
-    Waiter& first = line_.front();
-    const Buffer buffer = take(first.bytes_);
-    if (buffer.data == nullptr) return;
-    line_.pop_front();
-    first.ready_(first, buffer);
+  short_ = false;
+  while (Waiter* const next = next_to_serve()) {
+    const Buffer buffer = take(next->bytes_, next->party_);
+    short_ = buffer.data == nullptr;
+    if (short_) return;
+    next->unlink();
+    next->ready_(*next, buffer);
   }
 }
 

@@ -2,11 +2,16 @@
 //
 // tgtd wants a command's data in one piece, from 512 bytes to many megabytes. Memory comes in
 // extents of the largest command's size, registered when first needed and kept; each is divided by
-// halving (buddies), so that an extent whose commands are over is whole again. Waiters are served
-// strictly in order: whoever is first gets memory as others end, however large his command, and
-// nobody starves.
+// halving (buddies), so that an extent whose commands are over is whole again.
+//
+// Memory is given to parties, the logical units: a party that has some gets more only while what it
+// has stays below three times what is free (a dynamic threshold, as switches share their buffers).
+// So a unit alone gets three quarters, and of n units whose stores hang, each 3/(3n+1): something is
+// always left for those that work. Waiters who may have more are served strictly in order: whoever
+// is first gets memory as others end, however large his command, and nobody starves.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +28,13 @@ struct Buffer {
   std::uint8_t* data = nullptr;
   std::size_t bytes = 0;  // usable, at least what was asked for
   std::uint32_t lkey = 0;
+  std::uint8_t party = 0;  // who has it; the pool's business
 };
+
+// Who memory is given to. Two units may be one party, by chance.
+using Party = std::uint8_t;
+inline constexpr Party no_party = 0;  // gets whatever there is
+Party party_of(int tid, std::uint64_t lun) noexcept;
 
 class BufferPool {
  public:
@@ -44,6 +55,7 @@ class BufferPool {
     friend class BufferPool;
     Ready ready_;
     std::size_t bytes_ = 0;
+    Party party_ = no_party;
   };
 
   // extent_bytes: a power of two, the largest piece. Registers the first extent; throws
@@ -55,12 +67,13 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // Null data: none now, or others are in line; wait() then. Precondition: bytes <= extent_bytes.
-  [[nodiscard]] Buffer allocate(std::size_t bytes) noexcept;
+  // Null data: none now, or others are in line, or the party has its share; wait() then.
+  // Precondition: bytes <= extent_bytes.
+  [[nodiscard]] Buffer allocate(std::size_t bytes, Party party = no_party) noexcept;
   void release(const Buffer& buffer) noexcept;
 
   // Joins the line for bytes; leaves it, if in it.
-  void wait(Waiter& waiter, std::size_t bytes) noexcept;
+  void wait(Waiter& waiter, std::size_t bytes, Party party = no_party) noexcept;
   void leave(Waiter& waiter) noexcept;
 
   [[nodiscard]] std::size_t extent_bytes() const noexcept { return extent_bytes_; }
@@ -72,7 +85,9 @@ class BufferPool {
   class Extent;
   using Line = boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>>;
 
-  Buffer take(std::size_t bytes) noexcept;
+  Buffer take(std::size_t bytes, Party party) noexcept;
+  [[nodiscard]] bool may_have(Party party, std::size_t bytes) const noexcept;
+  [[nodiscard]] Waiter* next_to_serve() noexcept;
   bool grow() noexcept;
   void serve_line() noexcept;
 
@@ -82,8 +97,10 @@ class BufferPool {
   std::size_t extent_bytes_;
   std::size_t bytes_max_;
   std::size_t bytes_in_use_ = 0;
+  std::array<std::size_t, 256> bytes_of_party_{};
   std::vector<std::unique_ptr<Extent>> extents_;
   Line line_;
+  bool short_ = false;  // somebody in line waits for memory, not for his share
   Job serving_;
   bool growth_failed_ = false;  // reported once, until growth succeeds
 };

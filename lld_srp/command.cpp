@@ -153,9 +153,10 @@ void Command::get_table_memory() noexcept {
   BufferPool& pool = channel_.device().tables();
   const std::size_t bytes = table_bytes(request_.out) + table_bytes(request_.in);
   enter(State::table_waiting);
-  const Buffer buffer = pool.allocate(bytes);
+  const Party party = party_of(session_.nexus().tid(), lun);
+  const Buffer buffer = pool.allocate(bytes, party);
   if (buffer.data != nullptr) return on_table_memory(buffer);
-  pool.wait(waiter_, bytes);
+  pool.wait(waiter_, bytes, party);
 }
 
 void Command::on_table_memory(const Buffer& buffer) noexcept {
@@ -207,12 +208,13 @@ void Command::get_memory() noexcept {
   BufferPool& pool = channel_.device().buffers();
   const std::size_t bytes = std::size_t{plan_.out_room} + plan_.in_room;
   if (bytes == 0) return on_fetched();
-  const Buffer buffer = pool.allocate(bytes);
+  const Party party = party_of(session_.nexus().tid(), lun);
+  const Buffer buffer = pool.allocate(bytes, party);
   if (buffer.data != nullptr) return on_memory(buffer);
   trace(Trace::data, "%s: opcode 0x%02x waits for %zu bytes", session_.initiator_name().c_str(),
         request_.cdb[0], bytes);
   enter(State::waiting);
-  pool.wait(waiter_, bytes);
+  pool.wait(waiter_, bytes, party);
 }
 
 void Command::on_memory(const Buffer& buffer) noexcept {

@@ -1,5 +1,6 @@
 // A command that is aborted, or whose channel ends, in each of its states.
 #include "lld_srp/command.h"
+#include "lld_srp/limits.h"
 #include "tests/unit/rig.h"
 
 using namespace srp;
@@ -361,4 +362,28 @@ TEST(CommandAbort, on_executed__after_the_channel_failed_is_not_answered) {
   rig->world.tgtd->complete_one();  // before anything is taken down
   CHECK_TRUE(Rig::qp(*client).sends.empty());
   check_gone();
+}
+
+// ---- a store that hangs ----
+
+TEST(CommandAbort, get_memory__a_unit_that_hangs_leaves_some_to_others) {
+  BufferPool& pool = rig->device().buffers();
+  const Buffer room = pool.allocate(8 * page_bytes);
+  rig->exhaust_memory();
+  pool.release(room);
+  rig->lu().stalled = true;
+  for (unsigned tag = 3; tag < 11; ++tag) client->send(rig->write(*client, tag, tag));
+  rig->run();
+  CHECK_EQUAL(6U, rig->world.tgtd->held());
+  CHECK_EQUAL(2U, pool.waiters());
+  Client& other = rig->log_in({.initiator = 2});
+  for (unsigned tag = 3; tag < 30; ++tag) {
+    other.send(rig->write(other, tag, tag, 1, 2));
+    rig->run();
+    CHECK_EQUAL(0U, other.answer_to(tag).status());
+  }
+  CHECK_EQUAL(6U, rig->world.tgtd->held());
+  rig->lu().stalled = false;
+  rig->run();
+  for (unsigned tag = 3; tag < 11; ++tag) CHECK_EQUAL(0U, client->answer_to(tag).status());
 }
