@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <new>
+#include <utility>
 
 #include "lld_srp/limits.h"
 
@@ -103,17 +104,14 @@ BufferPool::BufferPool(ibv_pd& pd, EventLoop& loop, int access, std::size_t exte
       loop_(loop),
       access_(access),
       extent_bytes_(extent_bytes),
-      bytes_max_(std::max(bytes_max, extent_bytes)),
+      bytes_max_(std::max(bytes_max & ~(extent_bytes - 1), extent_bytes)),
       serving_([](void* self) noexcept { static_cast<BufferPool*>(self)->serve_line(); }, this) {
   SRP_ASSERT(std::has_single_bit(extent_bytes) && extent_bytes >= page_bytes);
   extents_.reserve(bytes_max_ / extent_bytes);
   extents_.push_back(std::make_unique<Extent>(pd, extent_bytes, access));
 }
 
-BufferPool::~BufferPool() {
-  SRP_ASSERT(bytes_in_use_ == 0);
-  line_.clear();
-}
+BufferPool::~BufferPool() { SRP_ASSERT(bytes_in_use_ == 0 && line_.empty()); }
 
 std::size_t BufferPool::bytes_registered() const noexcept {
   return extents_.size() * extent_bytes_;
@@ -125,18 +123,17 @@ Party party_of(int tid, std::uint64_t lun) noexcept {
 
 // Of what cannot be registered nobody gets a share.
 bool BufferPool::may_have(Party party, std::size_t bytes) const noexcept {
-  const std::size_t held = bytes_of_party_[party];
+  const std::size_t held = shares_[party].bytes;
   if (party == no_party || held == 0) return true;
   const std::size_t all = growth_failed_ ? bytes_registered() : bytes_max_;
-  return held + bytes <= 3 * (all - bytes_in_use_);
+  const std::size_t piece = page_bytes << order_of(bytes);
+  return held + 4 * piece <= 3 * (all - bytes_in_use_);
 }
 
 Buffer BufferPool::allocate(std::size_t bytes, Party party) noexcept {
-  if (!line_.empty()) [[unlikely]] {
-    const auto is_party_s = [party](const Waiter& waiter) { return waiter.party_ == party; };
-    if (short_ || std::ranges::any_of(line_, is_party_s)) return {};
-  }
-  return may_have(party, bytes) ? take(bytes, party) : Buffer{};
+  if (!line_.empty() && (short_ || shares_[party].waiters != 0)) return {};
+  if (!may_have(party, bytes) && !(growth_failed_ && grow() && may_have(party, bytes))) return {};
+  return take(bytes, party);
 }
 
 Buffer BufferPool::take(std::size_t bytes, Party party) noexcept {
@@ -147,7 +144,7 @@ Buffer BufferPool::take(std::size_t bytes, Party party) noexcept {
       Buffer buffer = extent->take(order);
       if (buffer.data != nullptr) {
         buffer.party = party;
-        bytes_of_party_[party] += buffer.bytes;
+        shares_[party].bytes += buffer.bytes;
         bytes_in_use_ += buffer.bytes;
         return buffer;
       }
@@ -159,7 +156,7 @@ Buffer BufferPool::take(std::size_t bytes, Party party) noexcept {
 bool BufferPool::grow() noexcept try {
   if (bytes_registered() + extent_bytes_ > bytes_max_) return false;
   extents_.push_back(std::make_unique<Extent>(pd_, extent_bytes_, access_));
-  growth_failed_ = false;
+  if (std::exchange(growth_failed_, false)) loop_.defer(serving_);  // shares are larger now
   return true;
 } catch (const std::exception& error) {
   if (!growth_failed_) {
@@ -176,7 +173,7 @@ void BufferPool::release(const Buffer& buffer) noexcept {
     if (!extent->owns(buffer.data)) continue;
     extent->give_back(buffer);
     bytes_in_use_ -= buffer.bytes;
-    bytes_of_party_[buffer.party] -= buffer.bytes;
+    shares_[buffer.party].bytes -= buffer.bytes;
     if (!line_.empty()) loop_.defer(serving_);
     return;
   }
@@ -186,15 +183,22 @@ void BufferPool::release(const Buffer& buffer) noexcept {
 void BufferPool::wait(Waiter& waiter, std::size_t bytes, Party party) noexcept {
   waiter.bytes_ = bytes;
   waiter.party_ = party;
+  // Who is behind another of his own party may have been refused for that alone.
+  const bool behind_own = shares_[party].waiters++ != 0;
   if (line_.empty()) short_ = false;
-  short_ = short_ || may_have(party, bytes);
+  short_ = short_ || (!behind_own && may_have(party, bytes));
   line_.push_back(waiter);
 }
 
 void BufferPool::leave(Waiter& waiter) noexcept {
   if (!waiter.is_linked()) return;
-  waiter.unlink();
+  remove(waiter);
   loop_.defer(serving_);  // those behind may need less
+}
+
+void BufferPool::remove(Waiter& waiter) noexcept {
+  --shares_[waiter.party_].waiters;
+  line_.erase(Line::s_iterator_to(waiter));
 }
 
 // The first in line who may have what he waits for. Nobody overtakes another of his own party.
@@ -214,7 +218,7 @@ void BufferPool::serve_line() noexcept {
     const Buffer buffer = take(next->bytes_, next->party_);
     short_ = buffer.data == nullptr;
     if (short_) return;
-    next->unlink();
+    remove(*next);
     next->ready_(*next, buffer);
   }
 }

@@ -4,11 +4,11 @@
 // extents of the largest command's size, registered when first needed and kept; each is divided by
 // halving (buddies), so that an extent whose commands are over is whole again.
 //
-// Memory is given to parties, the logical units: a party that has some gets more only while what it
-// has stays below three times what is free (a dynamic threshold, as switches share their buffers).
-// So a unit alone gets three quarters, and of n units whose stores hang, each 3/(3n+1): something is
-// always left for those that work. Waiters who may have more are served strictly in order: whoever
-// is first gets memory as others end, however large his command, and nobody starves.
+// Memory is given to parties, the logical units: a party that has some gets more only if afterwards
+// it has no more than three times what is free (a dynamic threshold, as switches share their
+// buffers). So a unit alone gets three quarters, and if its store hangs, the next one three
+// quarters of the rest. Waiters who may have what they wait for are served strictly in order:
+// whoever is first gets memory as others end, however large his command, and nobody starves.
 #pragma once
 
 #include <array>
@@ -38,14 +38,14 @@ Party party_of(int tid, std::uint64_t lun) noexcept;
 
 class BufferPool {
  public:
-  // Someone in line. Leaves it when destroyed.
-  class Waiter : public boost::intrusive::list_base_hook<
-                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  // Someone in line. Must leave it before he is destroyed.
+  class Waiter : public boost::intrusive::list_base_hook<> {
    public:
     // Called, outside of all other calls, with the memory that was waited for.
     using Ready = void (*)(Waiter&, const Buffer&) noexcept;
 
     explicit Waiter(Ready ready) noexcept : ready_(ready) {}
+    ~Waiter() { SRP_ASSERT(!is_linked()); }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
 
@@ -62,7 +62,7 @@ class BufferPool {
   // std::system_error. bytes_max bounds what is ever registered.
   BufferPool(ibv_pd& pd, EventLoop& loop, int access, std::size_t extent_bytes,
              std::size_t bytes_max);
-  // Precondition: every buffer is back.
+  // Precondition: every buffer is back, and nobody waits.
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -83,10 +83,11 @@ class BufferPool {
 
  private:
   class Extent;
-  using Line = boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>>;
+  using Line = boost::intrusive::list<Waiter>;
 
   Buffer take(std::size_t bytes, Party party) noexcept;
   [[nodiscard]] bool may_have(Party party, std::size_t bytes) const noexcept;
+  void remove(Waiter& waiter) noexcept;
   [[nodiscard]] Waiter* next_to_serve() noexcept;
   bool grow() noexcept;
   void serve_line() noexcept;
@@ -97,7 +98,11 @@ class BufferPool {
   std::size_t extent_bytes_;
   std::size_t bytes_max_;
   std::size_t bytes_in_use_ = 0;
-  std::array<std::size_t, 256> bytes_of_party_{};
+  struct Share {
+    std::size_t bytes = 0;    // it has
+    std::size_t waiters = 0;  // in line
+  };
+  std::array<Share, 256> shares_{};  // by party
   std::vector<std::unique_ptr<Extent>> extents_;
   Line line_;
   bool short_ = false;  // somebody in line waits for memory, not for his share
