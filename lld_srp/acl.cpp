@@ -55,14 +55,20 @@ std::optional<Network> parse_network(std::string_view text) {
   return network;
 }
 
+// Of InfiniBand's own logins, which come from a GID, there is none: that is no place in a network.
+std::optional<Bytes16> ip_address_of(const InitiatorIdentity& initiator) {
+  return initiator.address.ss_family == AF_IB ? std::nullopt : bytes_of(initiator.address);
+}
+
 bool network_matches(const Network& network, const InitiatorIdentity& initiator) {
-  const auto peer = bytes_of(initiator.address);
+  const auto peer = ip_address_of(initiator);
   // ::/0 is all of IPv6, and no IPv4.
   if (peer && is_ipv4(*peer) == is_ipv4(network.address) &&
       same_leading_bits(*peer, network.address, network.bits)) {
     return true;
   }
-  // A GID of zero is one that nobody told us.
+  // A GID of zero is one that nobody told us. One that an IPv4 address makes is RoCE's.
+  if (initiator.address.ss_family == AF_IB && is_ipv4(network.address)) return false;
   return network.bits == 128 && initiator.gid != Bytes16{} && initiator.gid == network.address;
 }
 
@@ -123,7 +129,7 @@ std::string guid_text(const Bytes16& id) { return gid_text(id).substr(5 * 4); }
 std::vector<std::string> names_of(const InitiatorIdentity& initiator) {
   std::vector<std::string> names{to_string(initiator.port_id).substr(2),
                                  guid_text(initiator.port_id)};
-  if (const auto address = bytes_of(initiator.address)) {
+  if (const auto address = ip_address_of(initiator)) {
     names.push_back(address_text(*address));
     if (!is_ipv4(*address)) names.push_back(gid_text(*address));
   }

@@ -55,9 +55,8 @@ unsigned line_of(const Setting& root, const char* name) {
 }
 
 constexpr const char* portal_remedy =
-    "write \"10.0.0.1\", \"[2001:db8::1]\", \"[fe80::1%eth0]\", \"ib\" or \"*\", then :port if "
-    "need "
-    "be";
+    "write \"10.0.0.1\", \"[2001:db8::1]\", \"[fe80::1%eth0]\", \"ib\" or \"*\", and behind "
+    "it :port if need be";
 constexpr const char* name_remedy = "write name = \"...\", as in tgtadm --targetname";
 
 class Loader {

@@ -16,8 +16,8 @@ sockaddr_storage infiniband_address(std::uint16_t service);
 // The service ID that those requests carry. RDMA/CM leaves 16 bits of it to us.
 std::uint64_t infiniband_service_id(std::uint16_t service) noexcept;
 
-// The local end of what comes in there: one for each port that has a GID and each partition that it
-// is a member of. Devices that cannot be asked have none.
+// The local end of what comes in there: one for each active port and each partition that it is a
+// member of. Devices that cannot be asked have none.
 std::vector<Path> infiniband_paths();
 
 // What add_target wants to know of the way, as in "dgid=...,pkey=ffff,service_id=...".

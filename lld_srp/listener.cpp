@@ -93,7 +93,7 @@ bool Listener::add_portal(const Portal& portal) {
     const bool known =
         std::ranges::any_of(portals_, [&](const auto& p) { return p.portal == one; });
     if (known) continue;
-    portals_.push_back({one, nullptr, portal.address.empty(), "not tried yet"});
+    portals_.push_back({one, nullptr, portal.address.empty(), {}});
     added = true;
   }
   if (added) activate();
@@ -136,9 +136,14 @@ std::vector<Listener::Access> Listener::reachable() {
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
     if (entry->ifa_addr != nullptr) add_reachable(*entry, found);
   }
-  for (const ListeningPortal& portal : portals_) {
-    if (!portal.id || portal.portal.address != infiniband_portal) continue;
-    for (Path& path : infiniband_paths()) found.push_back({portal.portal, std::move(path)});
+  const auto by_gid = [](const ListeningPortal& portal) {
+    return portal.id && portal.portal.address == infiniband_portal;
+  };
+  if (std::ranges::none_of(portals_, by_gid)) return found;
+  for (const Path& path : infiniband_paths()) {
+    for (const ListeningPortal& portal : portals_) {
+      if (by_gid(portal)) found.push_back({portal.portal, path});
+    }
   }
   return found;
 }

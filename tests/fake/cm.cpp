@@ -46,7 +46,12 @@ void CmConnection::request_arrives() {
   id->connection = this;
   id->route.addr.src_storage = request.destination;
   id->route.addr.dst_storage = request.source;
-  if (by_gid) id->route.addr.addr.ibaddr.pkey = htons(0xffff);
+  if (by_gid) {
+    auto& ends = id->route.addr.addr.ibaddr;
+    ends.pkey = htons(0xffff);
+    std::memcpy(&ends.sgid, &reinterpret_cast<sockaddr_ib&>(request.destination).sib_addr, 16);
+    std::memcpy(&ends.dgid, &reinterpret_cast<sockaddr_ib&>(request.source).sib_addr, 16);
+  }
   CmEvent& event = cm.raise(*id, RDMA_CM_EVENT_CONNECT_REQUEST);
   event.listen_id = listener;
   event.counted_on = listener;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "CppUTest/TestHarness.h"
+#include "lld_srp/address.h"
+#include "tests/fake/infiniband.h"
 
 using srp::Admission;
 using srp::InitiatorIdentity;
@@ -433,4 +435,26 @@ TEST(Acl, to_string__is_0x_and_32_lower_case_digits) {
   CHECK_EQUAL(std::string{"0x11223344556677880002c90300a1b2c3"}, srp::to_string(port_id));
   CHECK_EQUAL("0x" + std::string(32, '0'), srp::to_string(PortId{}));
   CHECK(matches(srp::to_string(port_id), initiator("10.1.2.3")));
+}
+
+TEST(Acl, acl_entry_admits__who_comes_by_gid_has_no_ip_address) {
+  InitiatorIdentity who = initiator("10.0.0.1");
+  who.address = srp::fake::gid_address(1, 2);
+  who.gid = *srp::bytes_of(who.address);
+  constexpr Row rows[] = {
+      {"fe80:0000:0000:0000:0002:c903:0000:0102", true},
+      {"fe80::2:c903:0:102", true},
+      {"0002:c903:0000:0102", true},
+      {"fe80:*:0102", true},
+      {"ALL", true},
+      {"fe80::/10", false},
+      {"::/0", false},
+      {"10.0.0.1", false},
+  };
+  check(rows, who);
+  auto& ib = reinterpret_cast<sockaddr_ib&>(who.address);
+  who.gid = *srp::address_from_text("::ffff:10.0.0.1");
+  std::memcpy(&ib.sib_addr, who.gid.data(), who.gid.size());
+  constexpr Row claims[] = {{"10.0.0.1", false}, {"10.0.0.0/24", false}, {"10.0.0.*", false}};
+  check(claims, who);
 }

@@ -108,7 +108,7 @@ TEST(Admin, show__portals_and_why_they_do_not_listen) {
 
 TEST(Admin, show__portals_without_a_device_share_the_reason) {
   make({.device = false});
-  STRCMP_EQUAL("Portal: 10.0.0.1:5000 not listening: not tried yet\n",
+  STRCMP_EQUAL("Portal: 10.0.0.1:5000 not listening: there is no RDMA device (yet)\n",
                show(tgt::MODE_PORTAL).c_str());
 }
 

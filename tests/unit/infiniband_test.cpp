@@ -2,6 +2,11 @@
 #include "lld_srp/infiniband.h"
 
 #include <infiniband/ib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/unit/harness.h"
 #include "tests/unit/tgtd_fixture.h"
@@ -25,9 +30,9 @@ TEST(Infiniband, infiniband_address__is_any_port_of_the_service) {
 }
 
 TEST(Infiniband, infiniband_paths__one_for_each_partition) {
-  hca.pkeys = {0xffff, 0x8001, 0, 0x8001, 0x7fff, 0x8000, 0x0002};
+  hca.pkeys = {0xffff, 0x0001, 0, 0x8001, 0x7fff, 0x8000, 0x0002};
   const auto paths = srp::infiniband_paths();
-  const std::uint16_t expected[] = {0xffff, 0x8001, 0x7fff, 0x0002};
+  const std::uint16_t expected[] = {0xffff, 0x8001, 0x0002};
   CHECK_EQUAL(std::size(expected), paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
     CHECK_EQUAL(expected[i], paths[i].pkey);
@@ -49,6 +54,21 @@ TEST(Infiniband, infiniband_paths__of_every_device_that_has_such_ports) {
   CHECK_EQUAL(1U, srp::infiniband_paths().size());
   world.fabric->remove(hca);
   CHECK_TRUE(srp::infiniband_paths().empty());
+}
+
+TEST(Infiniband, infiniband_paths__devices_that_sysfs_knows_to_have_none_are_not_opened) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("srp-ib-" + std::to_string(getpid()));
+  const auto port = [&folder](int number, const char* link_layer) {
+    create_directories(folder / "ports" / std::to_string(number));
+    std::ofstream{folder / "ports" / std::to_string(number) / "link_layer"} << link_layer << '\n';
+  };
+  std::snprintf(hca.device.ibdev_path, sizeof hca.device.ibdev_path, "%s", folder.c_str());
+  port(1, "Ethernet");
+  CHECK_TRUE(srp::infiniband_paths().empty());
+  port(2, "InfiniBand");
+  CHECK_EQUAL(1U, srp::infiniband_paths().size());
+  remove_all(folder);
 }
 
 TEST(Infiniband, infiniband_paths__none_of_a_device_that_cannot_be_asked) {
