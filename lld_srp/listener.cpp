@@ -296,9 +296,9 @@ void Listener::on_connect_request(CmEvent& event) {
         event.param.initiator_depth);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
-  if (too_many_logins()) {
+  if (const char* const why = too_many_logins(path.peer)) {
     return refuse(std::move(owned), request, initiator,
-                  wire::LoginRejReason::insufficient_resources, "logins_max are under way");
+                  wire::LoginRejReason::insufficient_resources, why);
   }
   try {
     device_watch_.saw(*event.id->verbs);
@@ -322,10 +322,19 @@ void Listener::on_connect_request(CmEvent& event) {
   }
 }
 
-bool Listener::too_many_logins() const noexcept {
-  const auto connecting = [](const auto& connection) { return connection->connecting(); };
-  return std::ranges::count_if(connections_, connecting) >=
-         static_cast<std::ptrdiff_t>(settings_.logins_max);
+const char* Listener::too_many_logins(const sockaddr_storage& peer) const noexcept {
+  const auto address = bytes_of(peer);
+  std::size_t all = 0;
+  std::size_t own = 0;
+  for (const auto& connection : connections_) {
+    if (!connection->connecting()) continue;
+    ++all;
+    if (bytes_of(connection->path().peer) == address) ++own;
+  }
+  if (all >= settings_.logins_max) return "logins_max are under way";
+  const std::size_t left = settings_.logins_max - all;
+  if (own != 0 && own >= left) return "as many as its address has under way are left for others";
+  return nullptr;
 }
 
 ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& request,

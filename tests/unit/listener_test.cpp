@@ -32,8 +32,9 @@ TEST_GROUP(Listener) {
     return {raw, raw + sizeof request};
   }
   // Refused with this reason, without anything left behind; the log.
-  std::string check_refused(const Bytes& request, std::uint32_t reason) {
-    Client& client = rig->connect_with(request);
+  std::string check_refused(const Bytes& request, std::uint32_t reason,
+                            const LoginOptions& options = {}) {
+    Client& client = rig->connect_with(request, options);
     const std::size_t before = connections();
     std::string log = log_of([&] { rig->run(); });
     CHECK_EQUAL(reason, std::uint32_t{client.login_rej.value().reason});
@@ -161,6 +162,26 @@ TEST(Listener, on_connect_request__beyond_logins_max_is_refused_until_others_are
   first.connection->send(fake::CmMessage::rtu);
   rig->run();
   CHECK_TRUE(rig->log_in({.initiator = 2}).login_rsp.has_value());
+}
+
+TEST(Listener, on_connect_request__no_address_has_more_logins_under_way_than_it_leaves_to_others) {
+  make({.more = "logins_max = 6; channels_max = 6;"});
+  const LoginOptions pending{.action = multi, .confirms = false};
+  const LoginOptions other{.action = multi, .initiator = 2, .confirms = false};
+  const auto check_no_more = [&](const LoginOptions& options) {
+    const std::string log =
+        check_refused(bytes_of(rig->login_request(options)), 0x00010001, options);
+    STRCMP_CONTAINS("as many as its address has under way are left for others", log.c_str());
+  };
+  for (int i = 0; i < 3; ++i) rig->log_in(pending);
+  check_no_more(pending);
+  rig->log_in(other);
+  Client& last = rig->log_in(other);
+  check_no_more(other);
+  last.connection->send(fake::CmMessage::rtu);
+  rig->run();
+  rig->log_in(other);
+  check_no_more(other);
 }
 
 TEST(Listener, refuse__has_a_line_for_each_until_they_are_many) {
