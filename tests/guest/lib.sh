@@ -163,13 +163,17 @@ serve() {
 # initiator_load [PARAMETER=VALUE...]: the initiator's driver with these module parameters, loaded anew if it has
 # others; no session may be there then. Each case begins with what rdma_up loads.
 initiator_load() {
+  initiator_driver "$@"
+  wait_for 20 test -e "$initiator/add_target"
+}
+
+initiator_driver() {
   local loaded=/run/ib_srp.parameters
   if [[ ! -e $loaded || $(<$loaded) != "$*" ]]; then
     modprobe -r ib_srp
     modprobe ib_srp "$@"
     echo "$*" >$loaded
   fi
-  wait_for 20 test -e "$initiator/add_target"
 }
 
 # assert_host NAME VALUE: an attribute of the initiator's SCSI host $host.
