@@ -2,45 +2,21 @@
 #include "lld_srp/buffer_pool.h"
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "lld_srp/limits.h"
-#include "tests/unit/harness.h"
 #include "tests/unit/observe.h"
-#include "tests/unit/tgtd_fixture.h"
+#include "tests/unit/pool_fixture.h"
 
 using srp::Buffer;
-using srp::BufferPool;
 using srp::page_bytes;
 using srp::fake::Fault;
+using srp::test::extent;
 using srp::test::last_words;
 using srp::test::log_of;
+using Client = srp::test::PoolClient;
 
 namespace {
-
-constexpr std::size_t extent = 16 * page_bytes;
-
-// Someone in line; notes what he got, and when compared to others.
-struct Client : BufferPool::Waiter {
-  explicit Client(BufferPool& p) : Waiter(on_ready), pool(p) {}
-  static void on_ready(Waiter& waiter, const Buffer& buffer) noexcept {
-    auto& self = static_cast<Client&>(waiter);
-    self.buffer = buffer;
-    ++self.calls;
-    served.push_back(&self);
-    if (self.gives_back) self.pool.release(buffer);
-    if (self.next != nullptr) self.pool.wait(*self.next, extent);
-  }
-  void wait(std::size_t bytes, srp::Party party = srp::no_party) { pool.wait(*this, bytes, party); }
-  static inline std::vector<Client*> served;
-
-  BufferPool& pool;
-  Buffer buffer;
-  int calls = 0;
-  bool gives_back = false;
-  Client* next = nullptr;  // joins the line when this one is served
-};
 
 bool overlap(const Buffer& a, const Buffer& b) {
   return a.data < b.data + b.bytes && b.data < a.data + a.bytes;
@@ -48,39 +24,7 @@ bool overlap(const Buffer& a, const Buffer& b) {
 
 }  // namespace
 
-TEST_GROUP_BASE(BufferPool, srp::test::DeviceTest) {
-  srp::EventLoop loop;
-  std::optional<BufferPool> pool;
-
-  BufferPool& make(std::size_t bytes_max) {
-    return pool.emplace(*pd, loop, IBV_ACCESS_LOCAL_WRITE, extent, bytes_max);
-  }
-
-  void teardown() override {
-    settle();
-    pool.reset();
-    Client::served.clear();
-    Client::served.shrink_to_fit();
-  }
-
-  Buffer take(std::size_t bytes) {
-    const Buffer buffer = pool->allocate(bytes);
-    CHECK(buffer.data != nullptr);
-    return buffer;
-  }
-
-  // The whole first extent, page by page.
-  std::vector<Buffer> take_pages(std::size_t count = extent / page_bytes) {
-    std::vector<Buffer> pages;
-    for (std::size_t i = 0; i < count; ++i) pages.push_back(take(1));
-    return pages;
-  }
-
-  void release(std::vector<Buffer> & buffers) {
-    for (const Buffer& buffer : buffers) pool->release(buffer);
-    buffers.clear();
-  }
-};
+TEST_GROUP_BASE(BufferPool, srp::test::PoolTest){};
 
 TEST(BufferPool, registers_one_extent_to_begin_with) {
   make(4 * extent);

@@ -1,66 +1,16 @@
 // How logical units share the data memory of a device.
-#include <optional>
 #include <vector>
 
 #include "lld_srp/buffer_pool.h"
 #include "lld_srp/limits.h"
-#include "tests/unit/harness.h"
-#include "tests/unit/tgtd_fixture.h"
+#include "tests/unit/pool_fixture.h"
 
 using srp::Buffer;
-using srp::BufferPool;
 using srp::page_bytes;
+using srp::test::extent;
+using Client = srp::test::PoolClient;
 
-namespace {
-
-constexpr std::size_t extent = 16 * page_bytes;
-
-struct Client : BufferPool::Waiter {
-  explicit Client(BufferPool& p) : Waiter(on_ready), pool(p) {}
-  static void on_ready(Waiter& waiter, const Buffer& buffer) noexcept {
-    auto& self = static_cast<Client&>(waiter);
-    self.buffer = buffer;
-    ++self.calls;
-  }
-  void wait(std::size_t bytes, srp::Party party) { pool.wait(*this, bytes, party); }
-
-  BufferPool& pool;
-  Buffer buffer;
-  int calls = 0;
-};
-
-}  // namespace
-
-TEST_GROUP_BASE(BufferShare, srp::test::DeviceTest) {
-  srp::EventLoop loop;
-  std::optional<BufferPool> pool;
-
-  void make(std::size_t bytes_max) {
-    pool.emplace(*pd, loop, IBV_ACCESS_LOCAL_WRITE, extent, bytes_max);
-  }
-
-  void teardown() override {
-    settle();
-    pool.reset();
-  }
-
-  Buffer take(std::size_t bytes) {
-    const Buffer buffer = pool->allocate(bytes);
-    CHECK(buffer.data != nullptr);
-    return buffer;
-  }
-
-  std::vector<Buffer> take_pages(std::size_t count, srp::Party party) {
-    std::vector<Buffer> pages(count);
-    for (Buffer& page : pages) page = pool->allocate(1, party);
-    return pages;
-  }
-
-  void release(std::vector<Buffer> & buffers) {
-    for (const Buffer& buffer : buffers) pool->release(buffer);
-    buffers.clear();
-  }
-};
+TEST_GROUP_BASE(BufferShare, srp::test::PoolTest){};
 
 TEST(BufferShare, allocate__a_party_alone_gets_three_quarters) {
   make(extent);
