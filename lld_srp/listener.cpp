@@ -296,7 +296,7 @@ void Listener::on_connect_request(CmEvent& event) {
         event.param.initiator_depth);
   initiator.port_id = request.initiator_port;
   if (fault) return refuse(std::move(owned), request, initiator, fault->reason, fault->text);
-  if (const char* const why = too_many_logins(path.peer)) {
+  if (const char* const why = why_wait(path.peer)) {
     return refuse(std::move(owned), request, initiator,
                   wire::LoginRejReason::insufficient_resources, why);
   }
@@ -322,7 +322,7 @@ void Listener::on_connect_request(CmEvent& event) {
   }
 }
 
-const char* Listener::too_many_logins(const sockaddr_storage& peer) const noexcept {
+const char* Listener::why_wait(const sockaddr_storage& peer) const noexcept {
   const auto address = bytes_of(peer);
   std::size_t all = 0;
   std::size_t own = 0;
@@ -332,9 +332,8 @@ const char* Listener::too_many_logins(const sockaddr_storage& peer) const noexce
     if (bytes_of(connection->path().peer) == address) ++own;
   }
   if (all >= settings_.logins_max) return "logins_max are under way";
-  const std::size_t left = settings_.logins_max - all;
-  if (own != 0 && own >= left) return "as many as its address has under way are left for others";
-  return nullptr;
+  if (own < settings_.logins_max - all) return nullptr;
+  return "its address has as many under way as logins_max leaves to others";
 }
 
 ChannelSizes Listener::sizes_for(const CmEvent& event, const LoginRequest& request,

@@ -77,9 +77,9 @@ class Listener {
                                        const Device& device) const;
   void log_in(verbs::CmId& id, const CmEvent& event, const LoginRequest& request,
               const InitiatorIdentity& initiator, const LoginVerdict& verdict);
-  // Why this one must wait until others are done; null if it need not. No address has more under
-  // way than it leaves to others, so that whoever floods locks out himself alone.
-  [[nodiscard]] const char* too_many_logins(const sockaddr_storage& peer) const noexcept;
+  // Why a login from there has to wait until others are done; null if it need not. Of what others
+  // leave an address gets about half, so that one that floods does not keep all others out.
+  [[nodiscard]] const char* why_wait(const sockaddr_storage& peer) const noexcept;
   void refuse(verbs::CmId id, const LoginRequest& request, const InitiatorIdentity& initiator,
               wire::LoginRejReason reason, const char* why);
   void on_device_removal(rdma_cm_id& id) noexcept;

@@ -164,14 +164,17 @@ TEST(Listener, on_connect_request__beyond_logins_max_is_refused_until_others_are
   CHECK_TRUE(rig->log_in({.initiator = 2}).login_rsp.has_value());
 }
 
-TEST(Listener, on_connect_request__no_address_has_more_logins_under_way_than_it_leaves_to_others) {
+TEST(Listener, on_connect_request__an_address_gets_half_of_what_others_leave_of_logins_max) {
   make({.more = "logins_max = 6; channels_max = 6;"});
   const LoginOptions pending{.action = multi, .confirms = false};
   const LoginOptions other{.action = multi, .initiator = 2, .confirms = false};
+  // An identifier can be chosen, so it counts for nothing.
   const auto check_no_more = [&](const LoginOptions& options) {
-    const std::string log =
-        check_refused(bytes_of(rig->login_request(options)), 0x00010001, options);
-    STRCMP_CONTAINS("as many as its address has under way are left for others", log.c_str());
+    wire::LoginReqRdma request = rig->login_request(options);
+    request.initiator_port[0] ^= 0xff;
+    const std::string log = check_refused(bytes_of(request), 0x00010001, options);
+    STRCMP_CONTAINS("its address has as many under way as logins_max leaves to others",
+                    log.c_str());
   };
   for (int i = 0; i < 3; ++i) rig->log_in(pending);
   check_no_more(pending);
@@ -182,6 +185,14 @@ TEST(Listener, on_connect_request__no_address_has_more_logins_under_way_than_it_
   rig->run();
   rig->log_in(other);
   check_no_more(other);
+}
+
+TEST(Listener, on_connect_request__of_an_odd_logins_max_an_address_gets_the_larger_half) {
+  make({.more = "logins_max = 3; channels_max = 3;"});
+  const LoginOptions pending{.action = multi, .confirms = false};
+  rig->log_in(pending);
+  rig->log_in(pending);
+  check_refused(bytes_of(rig->login_request(pending)), 0x00010001, pending);
 }
 
 TEST(Listener, refuse__has_a_line_for_each_until_they_are_many) {
