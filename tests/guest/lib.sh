@@ -167,6 +167,7 @@ initiator_load() {
   wait_for 20 test -e "$initiator/add_target"
 }
 
+# The driver alone, with or without a device.
 initiator_driver() {
   local loaded=/run/ib_srp.parameters
   if [[ ! -e $loaded || $(<$loaded) != "$*" ]]; then

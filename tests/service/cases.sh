@@ -14,15 +14,17 @@ case_boot_without_rdma() {
   assert_fails compgen -G '/sys/class/infiniband/*'
 }
 
-# A login that is kept waits for what it needs, and keeps nobody else waiting: multi-user.target is reached. It is made
-# once the device is there, and is not ended while its disk is in use.
+# A login that is kept waits for its device, and the boot does not: multi-user.target is reached. It is made once the
+# device appears, which tgtd, started before it, serves too; and it is not ended while its disk is in use.
 case_login_at_boot() {
-  local login disk host
-  login=$(systemctl list-units --all --plain --no-legend 'srp-login@*' | awk '{print $1}')
+  local login disk host pid
+  pid=$(property MainPID)
+  login=$(kept_login)
   assert_equal 'login without a device' activating "$(systemctl show -P ActiveState "$login")"
-  initiator_driver cmd_sg_entries=255
+  initiator_driver cmd_sg_entries=255   # not under the login, which may come at any time once there is a device
   rdma_up
-  wait_for 60 systemctl --quiet is-active "$login"
+  wait_for 180 systemctl --quiet is-active "$login"
+  assert_equal "tgtd's process" "$pid" "$(property MainPID)"
   host=$(srp_hosts)
   disk=$(disk_of "$host" 1)
   assert_match 'list' "^host$host .* 192\.168\.99\.1:5000 .* yes +${disk#/dev/} " "$(srp-login list)"
@@ -30,27 +32,28 @@ case_login_at_boot() {
   echo 'LABEL=kept /srv ext4 _netdev 0 0' >>/etc/fstab
   systemctl daemon-reload
   systemctl start srv.mount
-  assert_match 'what the mount follows' 'remote-fs-pre\.target' "$(systemctl show -P After srv.mount)"
-  assert_match 'what the login precedes' 'remote-fs-pre\.target' "$(systemctl show -P Before "$login")"
   date >/srv/date
   systemctl stop "$login"
   assert_equal 'login while the disk is mounted' failed "$(systemctl show -P ActiveState "$login")"
   assert_equal 'session while the disk is mounted' "$host" "$(srp_hosts)"
   systemctl start "$login"
-  systemctl stop srv.mount "$login"
-  assert_equal 'sessions after the stop' '' "$(srp_hosts)"
-  systemctl start "$login" srv.mount
+  # As at the end of all: the targets order the two.
+  systemctl stop srv.mount remote-fs.target remote-fs-pre.target "$login"
+  assert_equal 'result of the log-out' inactive "$(systemctl show -P ActiveState "$login")"
+  assert_equal 'sessions after it' '' "$(srp_hosts)"
+  systemctl start "$login"
+  disk_of "$(srp_hosts)" 1
+  udevadm settle
+  systemctl start srv.mount
   [[ -s /srv/date ]] || fail "the file is gone"
+  systemctl stop srv.mount
   srp-login disable "${login:10:-8}"
   assert_equal 'login that is not kept' disabled "$(systemctl is-enabled "$login" || true)"
-  umount /srv
-  : >/etc/fstab
-  systemctl daemon-reload
   srp-login logout --all
   rdma_down
 }
 
-# The device appears now; nobody restarts anything.
+# The device appears, once more; nobody restarts anything.
 case_late_device() {
   local pid
   pid=$(property MainPID)

@@ -63,6 +63,19 @@ srp_in() {
   patient "$host"
 }
 
+# The service of the login that the machine has booted with.
+kept_login() { systemctl list-units --all --plain --no-legend 'srp-login@*' | awk '{print $1}'; }
+
+forget_login() {
+  local login
+  login=$(kept_login)
+  [[ -n $login ]] || return 0
+  ! mountpoint -q /srv || umount /srv
+  : >/etc/fstab
+  systemctl --quiet disable --now "$login"
+  systemctl daemon-reload
+}
+
 iscsi_in() {
   modprobe iscsi_tcp
   iscsiadm -m node -T "$iqn" -p 127.0.0.1 --op new >/dev/null
@@ -132,6 +145,7 @@ loads_end() {
 clean_up() {
   local host
   pkill -KILL fio || true
+  [[ $name == boot_without_rdma ]] || forget_login
   rm -f /etc/tgt/conf.d/d.conf
   for host in $(srp_hosts); do impatient "$host" || true; done
   if [[ -e $drop_ins/hardened.conf || -e /etc/systemd/system/tgtd.service ]]; then
